@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""The suites of ./test. To add one, add a line to `suites`; nothing else needs to change.
+
+A suite is a command, run from the top of the tree. It says what it found in one or both of
+- lines of its output, where others are its log: `ok NAME`, `not ok NAME - why`,
+  `skip NAME - reason`;
+- JUnit XML files in the folder that the environment variable V4LFENCE_RESULTS names
+  (`--gtest_output=xml:$V4LFENCE_RESULTS/x.xml`, `v4lfence conform DEVICE --junit ...`).
+
+A suite that ends badly without a failed result, says nothing, or takes longer than `timeout_s`
+counts as one failure more. One that ends with 77 and no result is skipped; its last line says why.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    command: tuple[str, ...]
+    where: str = "host"  # host: alone, in this order; vm: after those, several at a time
+    after: tuple[str, ...] = ()  # host suites that must have passed: what they build is used
+    needs: tuple[str, ...] = ()  # programs on PATH; the suite is skipped where one is missing
+    timeout_s: int = 300
+    quick: bool | None = None  # part of ./test --quick; by default what runs on the host
+
+
+suites = [
+    Suite("tidy", ("tests/tidy/tidy.py",)),
+    Suite("scripts", ("tests/suites/scripts.sh",), needs=("shellcheck",)),
+    Suite("python", ("tests/suites/python.py",)),
+    Suite("build", ("tests/build.py", "gcc", "--werror"), timeout_s=600),
+    Suite("headers", ("tests/tidy/tidy.py", "--compile"), after=("build",)),
+    Suite("unit-gcc", ("tests/unit.py", "gcc"), after=("build",)),
+    Suite("unit-clang", ("tests/unit.py", "clang"), needs=("clang++-14",), timeout_s=600),
+    Suite("unit-asan", ("tests/unit.py", "asan"), needs=("clang++-14",), timeout_s=600),
+    Suite("unit-tsan", ("tests/unit.py", "tsan"), needs=("clang++-14",), timeout_s=600),
+    Suite("examples", ("tests/suites/examples.sh",), after=("build",), needs=("make",)),
+]
