@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/base/syscall.hpp"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <csignal>
+
+namespace v4lfence::sys {
+
+namespace {
+
+/// Programs that close everything they know of rarely go beyond 256, and RLIMIT_NOFILE is 1024 by
+/// default.
+constexpr int high_fd_min = 512;
+
+template <class Call>
+auto retry(Call call) {
+    auto result = call();
+    while (result == -1 && errno == EINTR) {
+        result = call();
+    }
+    return result;
+}
+
+Result<UniqueFd> owned(int fd, const char* where) {
+    if (fd < 0) {
+        return fail_errno(where);
+    }
+    return UniqueFd(fd);
+}
+
+Result<> checked(int status, const char* where) {
+    if (status < 0) {
+        return fail_errno(where);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<UniqueFd> open(const char* path, int flags, unsigned mode) {
+    return owned(retry([&] { return ::open(path, flags | O_CLOEXEC, mode); }), "open");
+}
+
+Result<int> ioctl(int fd, unsigned long request, void* argument) {
+    const int status = ::ioctl(fd, request, argument);
+    if (status < 0) {
+        return fail_errno("ioctl");
+    }
+    return status;
+}
+
+Result<int> ioctl_retry(int fd, unsigned long request, void* argument) {
+    const int status = retry([&] { return ::ioctl(fd, request, argument); });
+    if (status < 0) {
+        return fail_errno("ioctl");
+    }
+    return status;
+}
+
+Result<UniqueFd> dup(int fd) {
+    return owned(::fcntl(fd, F_DUPFD_CLOEXEC, 0), "dup");
+}
+
+Result<UniqueFd> dup_high(int fd) {
+    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, high_fd_min);
+    // EINVAL: the limit is below; EMFILE: none is free up there.
+    if (copy < 0 && (errno == EINVAL || errno == EMFILE)) {
+        return dup(fd);
+    }
+    return owned(copy, "dup");
+}
+
+UniqueFd move_high(UniqueFd fd) {
+    if (fd.get() >= high_fd_min) {
+        return fd;
+    }
+    const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, high_fd_min);
+    if (copy >= 0) {
+        fd.reset(copy);
+    }
+    return fd;
+}
+
+Result<Pipe> pipe(int flags) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), flags | O_CLOEXEC) < 0) {
+        return fail_errno("pipe2");
+    }
+    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+Result<SocketPair> socketpair(int flags) {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0, ends.data()) < 0) {
+        return fail_errno("socketpair");
+    }
+    return SocketPair{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+Result<UniqueFd> eventfd(unsigned initial, int flags) {
+    return owned(::eventfd(initial, flags | EFD_CLOEXEC), "eventfd");
+}
+
+Result<UniqueFd> sealed_memory(const char* name, std::size_t size) {
+    UniqueFd memory(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!memory) {
+        return fail_errno("memfd_create");
+    }
+    if (::ftruncate(memory.get(), static_cast<off_t>(size)) < 0) {
+        return fail_errno("ftruncate");
+    }
+    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK) < 0) {
+        return fail_errno("fcntl");
+    }
+    return memory;
+}
+
+Result<UniqueFd> epoll_create() {
+    return owned(::epoll_create1(EPOLL_CLOEXEC), "epoll_create");
+}
+
+Result<> epoll_ctl(int epfd, int operation, int fd, std::uint32_t events, std::uint64_t data) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = data;
+    return checked(::epoll_ctl(epfd, operation, fd, &event), "epoll_ctl");
+}
+
+Result<> epoll_ctl_raw(int epfd, int operation, int fd, epoll_event* event) {
+    return checked(::epoll_ctl(epfd, operation, fd, event), "epoll_ctl");
+}
+
+Result<std::size_t> epoll_wait(int epfd, std::span<epoll_event> events, int timeout_ms) {
+    const int count =
+        ::epoll_wait(epfd, events.data(), static_cast<int>(events.size()), timeout_ms);
+    if (count < 0) {
+        if (errno == EINTR) {
+            return std::size_t{0};
+        }
+        return fail_errno("epoll_wait");
+    }
+    return static_cast<std::size_t>(count);
+}
+
+Result<UniqueFd> timerfd_create() {
+    return owned(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create");
+}
+
+Result<> timerfd_set(int fd, Deadline deadline) {
+    itimerspec when{};
+    if (deadline) {
+        // Zero would disarm it: a deadline in the past is due at once.
+        const std::int64_t ns = std::max<std::int64_t>(to_ns(*deadline), 1);
+        when.it_value.tv_sec = ns / 1'000'000'000;
+        when.it_value.tv_nsec = ns % 1'000'000'000;
+    }
+    return checked(::timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, nullptr), "timerfd_settime");
+}
+
+Result<int> poll(std::span<pollfd> fds, int timeout_ms) {
+    const int count = ::poll(fds.data(), fds.size(), timeout_ms);
+    if (count < 0) {
+        return fail_errno("poll");
+    }
+    return count;
+}
+
+Result<short> poll_now(int fd, short events) {
+    pollfd entry{fd, events, 0};
+    if (retry([&] { return ::poll(&entry, 1, 0); }) < 0) {
+        return fail_errno("poll");
+    }
+    return entry.revents;
+}
+
+Result<std::size_t> read(int fd, std::span<std::byte> buffer) {
+    const ssize_t count = retry([&] { return ::read(fd, buffer.data(), buffer.size()); });
+    if (count < 0) {
+        return fail_errno("read");
+    }
+    return static_cast<std::size_t>(count);
+}
+
+Result<std::size_t> write(int fd, std::span<const std::byte> buffer) {
+    const ssize_t count = retry([&] { return ::write(fd, buffer.data(), buffer.size()); });
+    if (count < 0) {
+        return fail_errno("write");
+    }
+    return static_cast<std::size_t>(count);
+}
+
+Result<std::size_t> write_quietly(int fd, std::span<const std::byte> buffer) {
+    sigset_t broken_pipe;
+    sigset_t before;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+    const auto written = write(fd, buffer);
+    if (!written && written.error().code == -EPIPE) {
+        // The kernel sent it to this very thread, where it waits: taken away before anyone is
+        // asked.
+        constexpr timespec now{};
+        retry([&] { return ::sigtimedwait(&broken_pipe, nullptr, &now); });
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return written;
+}
+
+Result<struct stat> fstat(int fd) {
+    struct stat info {};
+    if (::fstat(fd, &info) < 0) {
+        return fail_errno("fstat");
+    }
+    return info;
+}
+
+Result<> fchmod(int fd, unsigned mode) {
+    return checked(::fchmod(fd, mode), "fchmod");
+}
+
+Result<int> get_status_flags(int fd) {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0) {
+        return fail_errno("fcntl");
+    }
+    return flags;
+}
+
+Result<std::string> describe_fd(int fd) {
+    std::array<char, 32> path{"/proc/self/fd/"};
+    constexpr std::size_t prefix = 14;
+    std::to_chars(path.data() + prefix, path.data() + path.size() - 1, fd);
+    std::array<char, 256> target{};
+    const ssize_t length = ::readlink(path.data(), target.data(), target.size());
+    if (length < 0) {
+        return fail_errno("readlink");
+    }
+    return std::string(target.data(), static_cast<std::size_t>(length));
+}
+
+}  // namespace v4lfence::sys
