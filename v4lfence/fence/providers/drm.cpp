@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/fence/providers/drm.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include <array>
+#include <string_view>
+
+#include "v4lfence/base/syscall.hpp"
+
+namespace v4lfence::drm {
+
+namespace {
+
+struct Version {
+    std::int32_t major;
+    std::int32_t minor;
+    std::int32_t patch;
+    std::size_t name_size;
+    char* name;
+    std::size_t date_size;
+    char* date;
+    std::size_t description_size;
+    char* description;
+};
+
+struct CreateDumb {
+    std::uint32_t height;
+    std::uint32_t width;
+    std::uint32_t bits_per_pixel;
+    std::uint32_t flags;
+    std::uint32_t handle;
+    std::uint32_t pitch;
+    std::uint64_t size;
+};
+
+struct GemClose {
+    std::uint32_t handle;
+    std::uint32_t pad;
+};
+
+struct PrimeHandle {
+    std::uint32_t handle;
+    std::uint32_t flags;
+    std::int32_t fd;
+};
+
+struct VgemAttach {
+    std::uint32_t handle;
+    std::uint32_t flags;
+    std::uint32_t fence;
+    std::uint32_t pad;
+};
+
+struct VgemSignal {
+    std::uint32_t fence;
+    std::uint32_t flags;
+};
+
+static_assert(sizeof(Version) == 12 + (sizeof(void*) == 8 ? 4 : 0) + 6 * sizeof(void*));
+static_assert(sizeof(CreateDumb) == 32);
+static_assert(sizeof(GemClose) == 8);
+static_assert(sizeof(PrimeHandle) == 12);
+static_assert(sizeof(VgemAttach) == 16);
+static_assert(sizeof(VgemSignal) == 8);
+
+constexpr unsigned long version_request = _IOWR('d', 0x00, Version);
+constexpr unsigned long gem_close_request = _IOW('d', 0x09, GemClose);
+constexpr unsigned long handle_to_fd_request = _IOWR('d', 0x2d, PrimeHandle);
+constexpr unsigned long fd_to_handle_request = _IOWR('d', 0x2e, PrimeHandle);
+constexpr unsigned long create_dumb_request = _IOWR('d', 0xb2, CreateDumb);
+constexpr unsigned long attach_request = _IOWR('d', 0x41, VgemAttach);
+constexpr unsigned long signal_request = _IOW('d', 0x42, VgemSignal);
+
+static_assert(attach_request == 0xC0106441);
+static_assert(signal_request == 0x40086442);
+
+constexpr std::uint32_t attach_for_writing = 1;
+
+}  // namespace
+
+Result<std::string> driver_name(int fd) {
+    std::array<char, 32> name{};
+    Version version{};
+    version.name = name.data();
+    version.name_size = name.size() - 1;
+    V4LFENCE_TRY(sys::ioctl_retry(fd, version_request, &version));
+    return std::string(name.data());
+}
+
+Result<UniqueFd> create_dumb_dma_buf(int card) {
+    CreateDumb create{};
+    create.width = 1;
+    create.height = 1;
+    create.bits_per_pixel = 32;
+    V4LFENCE_TRY(sys::ioctl_retry(card, create_dumb_request, &create));
+    PrimeHandle prime{create.handle, O_CLOEXEC, -1};
+    const auto exported = sys::ioctl_retry(card, handle_to_fd_request, &prime);
+    GemClose close{create.handle, 0};
+    static_cast<void>(sys::ioctl_retry(card, gem_close_request, &close));
+    if (!exported) {
+        return tl::unexpected<Error>(exported.error());
+    }
+    return UniqueFd(prime.fd);
+}
+
+Result<std::uint32_t> import_dma_buf(int fd, int dma_buf) {
+    PrimeHandle prime{0, 0, dma_buf};
+    V4LFENCE_TRY(sys::ioctl_retry(fd, fd_to_handle_request, &prime));
+    return prime.handle;
+}
+
+Result<std::uint32_t> attach_fence(int fd, std::uint32_t handle) {
+    VgemAttach attach{handle, attach_for_writing, 0, 0};
+    V4LFENCE_TRY(sys::ioctl_retry(fd, attach_request, &attach));
+    return attach.fence;
+}
+
+Result<> signal_fence(int fd, std::uint32_t fence) {
+    VgemSignal signal{fence, 0};
+    V4LFENCE_TRY(sys::ioctl_retry(fd, signal_request, &signal));
+    return {};
+}
+
+}  // namespace v4lfence::drm

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+//
+// The few DRM ioctls that vgem's fences need, with their kernel layouts: the core links no libdrm.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "v4lfence/base/result.hpp"
+#include "v4lfence/base/unique_fd.hpp"
+
+namespace v4lfence::drm {
+
+/// The name of the driver behind a DRM node. Errors: what the ioctl says.
+Result<std::string> driver_name(int fd);
+
+/// One page of a driver that has dumb buffers, as a dma-buf. Needs a card node. Errors: EACCES on
+/// render nodes.
+Result<UniqueFd> create_dumb_dma_buf(int card);
+
+/// The GEM handle of a dma-buf in this DRM file.
+Result<std::uint32_t> import_dma_buf(int fd, int dma_buf);
+
+/// vgem: puts a pending fence that blocks readers and writers on the object. Errors: EBUSY one is
+/// pending on it.
+Result<std::uint32_t> attach_fence(int fd, std::uint32_t handle);
+
+/// vgem: Errors: ENOENT ended before; ETIMEDOUT the kernel has ended it by itself.
+Result<> signal_fence(int fd, std::uint32_t fence);
+
+}  // namespace v4lfence::drm
