@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+//
+// The way in: QBUF, STREAMON, the gate's step, and what is to be seen. The way out is in
+// sync_end.cpp.
+
+#include "v4lfence/sync/sync.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace v4lfence {
+
+void Sync::resize(unsigned count) {
+    const Lock lock(mutex_);
+    line_.resize(count);
+}
+
+unsigned Sync::size() const {
+    const Lock lock(mutex_);
+    return line_.size();
+}
+
+void Sync::set_options(SyncOptions options) {
+    const Lock lock(mutex_);
+    next_options_ = options;
+    if (!line_.first()) {
+        options_ = options;
+        ordered_ = options.ordered;
+    }
+}
+
+void Sync::adopt_given(unsigned index) {
+    const Lock lock(mutex_);
+    line_.append(index);
+    line_.move_to(index, SlotState::Giving);
+    line_.move_to(index, SlotState::Given);
+    given_any_ = true;
+}
+
+Result<> Sync::check_queueable(unsigned index) const {
+    const Lock lock(mutex_);
+    return check_slot(index);
+}
+
+Result<> Sync::check_slot(unsigned index) const {
+    if (failure_ != 0) {
+        return v4lfence::fail(failure_, "the queue has failed");
+    }
+    if (index >= line_.size()) {
+        return v4lfence::fail(-EINVAL, "no buffer of this index");
+    }
+    if (line_[index].state != SlotState::Dequeued) {
+        return v4lfence::fail(-EINVAL, "the buffer is queued already");
+    }
+    return {};
+}
+
+Result<> Sync::queue(Submission submission) {
+    const bool has_in_fence = submission.in.has_value();
+    Turn turn;
+    turn.told = true;
+    {
+        Lock lock(mutex_);
+        V4LFENCE_TRY(check_slot(submission.index));
+        V4LFENCE_TRY(place_in_line(submission, turn));
+        const Job job = *turn.own;
+        step(lock, turn);
+        if (line_.is(job, SlotState::Held)) {
+            line_[job.index].was_held = true;
+        }
+    }
+    if (turn.dropped_in) {
+        waits_.unwatch(submission.index);
+    }
+    conclude(turn);
+    if (turn.error != 0) {
+        return v4lfence::fail(turn.error, "the device refused the buffer");
+    }
+    if (has_in_fence) {
+        counters_.in_fences.fetch_add(1, std::memory_order_relaxed);
+    }
+    return {};
+}
+
+Result<> Sync::place_in_line(Submission& submission, Turn& turn) {
+    const unsigned index = submission.index;
+    const Job job = line_.append(index);
+    turn.own = job;
+    Slot& slot = line_[index];
+    slot.out = std::move(submission.out);
+    counters_.made.fetch_add(slot.out ? 1 : 0, std::memory_order_relaxed);
+    slot.queued_at = clock_.now();
+    if (submission.in) {
+        slot.in = std::move(submission.in);
+        slot.in_pending = true;
+        if (submission.deadline) {
+            slot.deadline = slot.queued_at + *submission.deadline;
+        }
+        if (const auto watched = waits_.watch(job, *slot.in); !watched) {
+            undo(index, turn);
+            submission.out = std::move(turn.dropped_out);
+            submission.in = std::move(turn.dropped_in);
+            return watched;
+        }
+    }
+    if (slot.out && submission.bound) {
+        slot.bound = slot.queued_at + *submission.bound;
+    }
+    arm(slot.deadline);
+    arm(slot.bound);
+    if (submission.in_error != 0) {
+        fail_slot(index, submission.in_error);
+    }
+    return {};
+}
+
+Result<> Sync::stream_on() {
+    Turn turn;
+    turn.told = true;
+    {
+        Lock lock(mutex_);
+        take_token(lock);
+        token_ = false;
+        streaming_ = true;
+        step(lock, turn);
+        if (turn.error != 0) {
+            streaming_ = false;
+        }
+    }
+    conclude(turn);
+    if (turn.error != 0) {
+        return v4lfence::fail(turn.error, "the stream could not be started");
+    }
+    return {};
+}
+
+// --- the gate ------------------------------------------------------------------------------------
+
+/// The one step of SEMANTICS 4.3: give what is ready, in order, or leave it to the thread that is
+/// at it.
+void Sync::step(Lock& lock, Turn& turn) {
+    if (token_) {
+        more_ = true;
+        return;
+    }
+    token_ = true;
+    do {
+        more_ = false;
+        while (!turn.stop && advance(lock, turn)) {}
+    } while (more_ && !turn.stop);
+    drop_token();
+}
+
+/// One move of the gate. False: it is closed.
+bool Sync::advance(Lock& lock, Turn& turn) {
+    if (failure_ != 0) {
+        return false;
+    }
+    if (!started_ && !options_.taker_starts) {
+        const bool ready = may_start();
+        if (ready) {
+            start(lock, turn);
+        }
+        return ready;
+    }
+    const auto index = line_.next_to_give();
+    if (index) {
+        give(lock, *index, turn);
+    }
+    return index.has_value();
+}
+
+bool Sync::may_start() const {
+    // Given before the start: what is left of a try in which others were refused.
+    return streaming_ && line_.count(SlotState::Given) + line_.ready_prefix() >= options_.minimum;
+}
+
+/// Returns whether the device took it.
+bool Sync::give(Lock& lock, unsigned index, Turn& turn) {
+    const Job job{index, line_[index].position};
+    line_.move_to(index, SlotState::Giving);
+    lock.unlock();
+    const Taker::Answer answer = taker_.give(index);
+    lock.lock();
+    return settle(job, answer, turn);
+}
+
+bool Sync::settle(Job job, Taker::Answer answer, Turn& turn) {
+    const bool own = turn.own == job;
+    // A quick device, and a quick program, may have taken the job further by now.
+    const bool is_here = line_.is(job, SlotState::Giving);
+    if (answer.verdict == Taker::Verdict::Taken || !is_here) {
+        given_any_ = true;
+        turn.gave = true;
+        turn.told = turn.told && !own;
+        if (is_here) {
+            line_.move_to(job.index, SlotState::Given);
+        }
+        return true;
+    }
+    if (answer.verdict == Taker::Verdict::Refused && !own) {
+        fail_slot(job.index, answer.error);
+        return false;
+    }
+    line_.move_to(job.index, SlotState::Held);
+    if (answer.verdict == Taker::Verdict::StartFailed) {
+        on_start_failed(answer.error, turn);
+        return false;
+    }
+    tell(answer.error, turn);
+    if (answer.verdict == Taker::Verdict::Gone) {
+        break_queue(answer.error);
+    }
+    return false;
+}
+
+void Sync::on_start_failed(int error, Turn& turn) {
+    turn.stop = true;
+    if (!tell(error, turn)) {
+        break_queue(-EIO);
+    }
+}
+
+/// Leaves `error` for the caller of QBUF or STREAMON, whose buffer is taken back. False: there is
+/// nobody to tell.
+bool Sync::tell(int error, Turn& turn) {
+    if (!turn.told || (turn.own && !line_.is(*turn.own, SlotState::Held) &&
+                       !line_.is(*turn.own, SlotState::Failed))) {
+        return false;
+    }
+    turn.error = error;
+    if (turn.own) {
+        undo(turn.own->index, turn);
+    }
+    return true;
+}
+
+void Sync::start(Lock& lock, Turn& turn) {
+    const bool given_before = given_any_;
+    unsigned count = line_.count(SlotState::Given);
+    for (auto index = line_.next_to_give(); index; index = line_.next_to_give()) {
+        count += give(lock, *index, turn) ? 1 : 0;
+        if (turn.stop || failure_ != 0) {
+            return;
+        }
+    }
+    if (count < options_.minimum) {
+        return;
+    }
+    lock.unlock();
+    const Taker::Answer answer = taker_.start(count);
+    lock.lock();
+    started_ = answer.verdict == Taker::Verdict::Taken;
+    if (started_) {
+        return;
+    }
+    for (auto index = line_.first(); index; index = line_.after(*index)) {
+        if (line_[*index].state == SlotState::Given) {
+            line_.move_to(*index, SlotState::Held);
+        }
+    }
+    given_any_ = given_before;
+    turn.gave = false;
+    // The own buffer was given as well, and has come back.
+    turn.told = turn.told || turn.own.has_value();
+    on_start_failed(answer.error, turn);
+}
+
+/// Takes a QBUF back that its caller is told has failed.
+void Sync::undo(unsigned index, Turn& turn) {
+    Slot& slot = line_[index];
+    claimable_ -= slot.out && (slot.due || slot.state == SlotState::Failed) ? 1 : 0;
+    turn.dropped_out = std::move(slot.out);
+    turn.dropped_in = std::move(slot.in);
+    slot.in.reset();
+    turn.own.reset();
+    line_.move_to(index, SlotState::Dequeued);
+}
+
+/// What has to follow a step when no lock is held.
+void Sync::conclude(Turn& turn) {
+    end_due_fences();
+    clean_up_failure();
+    if (turn.gave) {
+        waits_.on_given();
+    }
+    bool returnable = false;
+    {
+        const Lock lock(mutex_);
+        returnable = has_returnable();
+    }
+    if (returnable) {
+        waits_.wake();
+    }
+}
+
+bool Sync::has_returnable() const {
+    return streaming_ && (line_.next_failed(ordered_) || line_.next_failed_when_stalled());
+}
+
+void Sync::take_token(Lock& lock) {
+    ++token_waiters_;
+    token_free_.wait(lock, [this] { return !token_; });
+    --token_waiters_;
+    token_ = true;
+}
+
+void Sync::drop_token() {
+    token_ = false;
+    if (token_waiters_ > 0) {
+        token_free_.notify_all();
+    }
+}
+
+Sync::Pause::Pause(Sync& sync) : sync_(sync) {
+    Lock lock(sync_.mutex_);
+    sync_.take_token(lock);
+}
+
+Sync::Pause::~Pause() {
+    Turn turn;
+    {
+        Lock lock(sync_.mutex_);
+        sync_.drop_token();
+        sync_.step(lock, turn);
+    }
+    sync_.conclude(turn);
+}
+
+// --- what is to be seen --------------------------------------------------------------------------
+
+SlotView Sync::view(unsigned index) const {
+    const Lock lock(mutex_);
+    if (index >= line_.size()) {
+        return {};
+    }
+    const Slot& slot = line_[index];
+    return SlotView{Job{index, slot.position}, slot.state,   slot.in_pending,
+                    slot.out || slot.ending,   slot.expired, slot.was_held};
+}
+
+QueueView Sync::view() const {
+    const Lock lock(mutex_);
+    QueueView view;
+    view.streaming = streaming_;
+    view.ordered = ordered_;
+    view.degraded = degraded_;
+    view.given_any = given_any_;
+    view.failure = failure_;
+    view.held = line_.count(SlotState::Held);
+    view.given = line_.count(SlotState::Giving) + line_.count(SlotState::Given);
+    view.done = line_.count(SlotState::Done);
+    view.failed = line_.count(SlotState::Failed);
+    view.given_fences = line_.first_given_fence().has_value();
+    view.generation = generation_;
+    return view;
+}
+
+Expiry Sync::last_expiry() const {
+    const Lock lock(mutex_);
+    return expiry_;
+}
+
+std::optional<Job> Sync::first_given_fence() const {
+    const Lock lock(mutex_);
+    return line_.first_given_fence();
+}
+
+std::optional<Job> Sync::next_given_fence(Job job) const {
+    const Lock lock(mutex_);
+    return line_.next_given_fence(job);
+}
+
+std::optional<unsigned> Sync::next_failed() const {
+    const Lock lock(mutex_);
+    return streaming_ ? line_.next_failed(ordered_) : std::nullopt;
+}
+
+std::optional<unsigned> Sync::next_failed_when_stalled() const {
+    const Lock lock(mutex_);
+    return streaming_ ? line_.next_failed_when_stalled() : std::nullopt;
+}
+
+}  // namespace v4lfence
