@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/bridge/context.hpp"
+
+#include <algorithm>
+
+namespace v4lfence {
+
+Result<Core*> Context::core() {
+    if (Core* made = existing_core()) {
+        return made;
+    }
+    const std::lock_guard lock(mutex_);
+    if (core_.load() == nullptr) {
+        auto made = V4LFENCE_TRY(Core::create());
+        // Lives as long as the process: a thread of the program's may still be inside at its end.
+        core_.store(made.release(), std::memory_order_release);
+    }
+    return core_.load();
+}
+
+void Context::add(BridgeFile& file) {
+    const std::lock_guard lock(mutex_);
+    files_.push_back(&file);
+}
+
+void Context::remove(BridgeFile& file) {
+    {
+        const std::lock_guard lock(mutex_);
+        std::erase(files_, &file);
+        if (!file.fenced() || fenced_files_.fetch_sub(1) > 1) {
+            return;
+        }
+    }
+    if (Core* core = existing_core()) {
+        core->release_loop();
+    }
+}
+
+BridgeFile* Context::find_owner(const BridgeFile& asking, std::uint32_t type) const {
+    const auto owner = std::find_if(files_.begin(), files_.end(), [&](const BridgeFile* file) {
+        return file != &asking && file->node() == asking.node() && file->fenced() &&
+               file->owned_queue(type) != nullptr;
+    });
+    return owner == files_.end() ? nullptr : *owner;
+}
+
+void Context::overlay_from_owner(const BridgeFile& asking, v4l2_buffer& buffer) {
+    const std::lock_guard lock(mutex_);
+    if (const BridgeFile* owner = find_owner(asking, buffer.type)) {
+        owner->owned_queue(buffer.type)->overlay(buffer);
+    }
+}
+
+bool Context::is_owned_by_other(const BridgeFile& asking, std::uint32_t type) {
+    const std::lock_guard lock(mutex_);
+    return find_owner(asking, type) != nullptr;
+}
+
+// The order of the locks: no callback runs any more, then this list, then each queue. Whoever is
+// inside a queue may use the reactor, but no reactor callback can wait for us.
+
+void Context::before_fork() {
+    if (Core* core = existing_core()) {
+        core->reactor().prepare_fork();
+    }
+    mutex_.lock();
+    for (BridgeFile* file : files_) {
+        file->lock_for_fork();
+    }
+    if (fork_member_ != nullptr) {
+        fork_member_->lock_for_fork();
+    }
+}
+
+void Context::after_fork_in_parent() {
+    if (fork_member_ != nullptr) {
+        fork_member_->unlock_after_fork();
+    }
+    for (BridgeFile* file : files_) {
+        file->unlock_after_fork();
+    }
+    mutex_.unlock();
+    if (Core* core = existing_core()) {
+        core->reactor().resume_after_fork();
+    }
+}
+
+void Context::after_fork_in_child() {
+    if (fork_member_ != nullptr) {
+        fork_member_->abandon();
+        fork_member_->unlock_after_fork();
+    }
+    for (BridgeFile* file : files_) {
+        file->abandon();
+        file->unlock_after_fork();
+    }
+    std::erase_if(files_, [](const BridgeFile* file) { return file->fenced(); });
+    fenced_files_.store(0);
+    if (Core* core = core_.exchange(nullptr)) {
+        core->abandon();
+    }
+    mutex_.unlock();
+}
+
+}  // namespace v4lfence

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/bridge/core.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace v4lfence {
+
+Result<std::unique_ptr<Core>> Core::create() {
+    auto clock = std::make_unique<SystemClock>();
+    auto reactor = V4LFENCE_TRY(Reactor::create(*clock));
+    return std::unique_ptr<Core>(new Core(std::move(clock), std::move(reactor)));
+}
+
+Result<ProbedProvider*> Core::probed(std::string_view name) {
+    const std::string_view wanted = name == "auto" ? provider_names[0] : name;
+    const auto* found = std::find(std::begin(provider_names), std::end(provider_names), wanted);
+    if (found == std::end(provider_names)) {
+        return fail(-EINVAL, "no fence provider of this name");
+    }
+    const std::lock_guard lock(mutex_);
+    auto& entry = providers_[static_cast<std::size_t>(found - std::begin(provider_names))];
+    if (!entry) {
+        entry = std::make_unique<ProbedProvider>(V4LFENCE_TRY(probe_provider(wanted)));
+    }
+    return entry.get();
+}
+
+Result<FenceProvider*> Core::provider(std::string_view name) {
+    ProbedProvider* entry = V4LFENCE_TRY(probed(name));
+    if (!entry->provider) {
+        return fail(-ENODEV, "this machine lacks the fence provider");
+    }
+    return entry->provider.get();
+}
+
+Result<const char*> Core::reason(std::string_view name) {
+    ProbedProvider* entry = V4LFENCE_TRY(probed(name));
+    return entry->provider ? nullptr : entry->reason.c_str();
+}
+
+Result<> Core::need_loop() {
+    if (loop_ready_.load(std::memory_order_acquire)) {
+        return {};
+    }
+    const std::lock_guard lock(mutex_);
+    if (!own_loop_) {
+        V4LFENCE_TRY(reactor_->start_thread());
+    }
+    loop_ready_.store(true, std::memory_order_release);
+    return {};
+}
+
+Result<int> Core::use_own_loop() {
+    const std::lock_guard lock(mutex_);
+    V4LFENCE_TRY(reactor_->use_own_loop());
+    own_loop_ = true;
+    return reactor_->fd();
+}
+
+void Core::release_loop() {
+    const std::lock_guard lock(mutex_);
+    if (!own_loop_ && loop_ready_.exchange(false)) {
+        reactor_->stop_thread();
+    }
+}
+
+void Core::abandon() noexcept {
+    for (const auto& entry : providers_) {
+        if (entry && entry->provider) {
+            entry->provider->abandon();
+        }
+    }
+    reactor_->abandon_after_fork();
+}
+
+}  // namespace v4lfence

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/bridge/file.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "v4lfence/base/syscall.hpp"
+#include "v4lfence/bridge/context.hpp"
+#include "v4lfence/bridge/order.hpp"
+#include "v4lfence/bridge/remove_bufs.hpp"
+
+namespace v4lfence {
+
+namespace {
+
+/// v5's V4L2_CAP_ORDERED; CAP_IO_MC in today's headers.
+constexpr std::uint32_t rfc_cap_ordered = 0x20000000;
+
+/// What the kernel says of a planes array before it looks at the buffer.
+Result<> check_planes(const v4l2_buffer& buffer) {
+    if (!is_multiplanar(buffer.type) || buffer.length == 0) {
+        return {};
+    }
+    if (buffer.length > VIDEO_MAX_PLANES) {
+        return fail(-EINVAL, "too many planes");
+    }
+    if (!is_plausible(buffer.m.planes)) {
+        return fail(-EFAULT, "the planes array");
+    }
+    return {};
+}
+
+bool has_argument(std::uint32_t request) {
+    return _IOC_SIZE(request) > 0;
+}
+
+}  // namespace
+
+BridgeFile::BridgeFile(Context& context, int fd, dev_t node)
+    : context_(context), fd_(fd), node_(node) {
+    context_.add(*this);
+}
+
+BridgeFile::~BridgeFile() {
+    for (auto& queue : queues_) {
+        std::unique_ptr<BridgeQueue> owned(queue.exchange(nullptr));
+        if (dead_.load()) {
+            // Its reactor and its fences are the parent's: there is nothing to take down here.
+            (void)owned.release();
+        }
+    }
+}
+
+Result<int> BridgeFile::pass(std::uint32_t request, void* argument) {
+    return sys::ioctl(fd_, request, argument);
+}
+
+Result<BridgeFile::Answer> BridgeFile::ioctl(std::uint32_t request, void* argument,
+                                             BridgeQueue::Look look) {
+    if (dead_.load(std::memory_order_relaxed)) {
+        return fail(-EIO, "the file is the parent process's");
+    }
+    // What the kernel would refuse to look at it refuses itself.
+    if (has_argument(request) && !is_plausible(argument)) {
+        return Answer{V4LFENCE_TRY(pass(request, argument))};
+    }
+    return fenced() ? fenced(request, argument, look) : unfenced(request, argument);
+}
+
+// --- unfenced ------------------------------------------------------------------------------------
+
+Result<BridgeFile::Answer> BridgeFile::unfenced(std::uint32_t request, void* argument) {
+    switch (request) {
+    case VIDIOC_QBUF:
+    case VIDIOC_PREPARE_BUF:
+        if ((static_cast<v4l2_buffer*>(argument)->flags & fence_flags) == 0) {
+            break;
+        }
+        [[fallthrough]];
+    case VIDIOC_QUERY_FENCES:
+        V4LFENCE_TRY(become_fenced());
+        return fenced(request, argument, BridgeQueue::Look::Unknown);
+    case VIDIOC_STREAMON:
+    case VIDIOC_STREAMOFF: {
+        const int value = V4LFENCE_TRY(pass(request, argument));
+        note_stream(*static_cast<std::uint32_t*>(argument), request == VIDIOC_STREAMON);
+        return Answer{value};
+    }
+    case VIDIOC_QUERYBUF: {
+        const int value = V4LFENCE_TRY(pass(request, argument));
+        if (context_.fenced_files() > 0) {
+            context_.overlay_from_owner(*this, *static_cast<v4l2_buffer*>(argument));
+        }
+        return Answer{value};
+    }
+    default:
+        break;
+    }
+    return Answer{V4LFENCE_TRY(pass(request, argument))};
+}
+
+void BridgeFile::note_stream(std::uint32_t type, bool on) {
+    if (type < buffer_types) {
+        const std::uint32_t bit = 1U << type;
+        on ? streaming_types_.fetch_or(bit) : streaming_types_.fetch_and(~bit);
+    }
+}
+
+Result<> BridgeFile::become_fenced() {
+    const std::lock_guard lock(queues_mutex_);
+    if (!fenced()) {
+        core_ = V4LFENCE_TRY(context_.core());
+        context_.count_fenced();
+        fenced_.store(true, std::memory_order_release);
+    }
+    return {};
+}
+
+// --- fenced --------------------------------------------------------------------------------------
+
+Result<BridgeFile::Answer> BridgeFile::fenced(std::uint32_t request, void* argument,
+                                              BridgeQueue::Look look) {
+    switch (request) {
+    case VIDIOC_QBUF:
+    case VIDIOC_DQBUF:
+    case VIDIOC_QUERYBUF:
+    case VIDIOC_PREPARE_BUF:
+        return buffer_call(request, *static_cast<v4l2_buffer*>(argument), look);
+    case VIDIOC_STREAMON:
+    case VIDIOC_STREAMOFF:
+    case VIDIOC_REQBUFS:
+    case VIDIOC_CREATE_BUFS:
+    case remove_bufs_request:
+        return queue_call(request, argument);
+    case VIDIOC_QUERY_FENCES:
+        return Answer{V4LFENCE_TRY(query_fences(*static_cast<v4l2_query_fences*>(argument)))};
+    case VIDIOC_QUERYCAP:
+        return Answer{V4LFENCE_TRY(querycap(*static_cast<v4l2_capability*>(argument)))};
+    case VIDIOC_S_FMT:
+    case VIDIOC_S_INPUT:
+    case VIDIOC_S_STD:
+    case VIDIOC_S_DV_TIMINGS: {
+        const int value = V4LFENCE_TRY(pass(request, argument));
+        refresh_orders();
+        return Answer{value};
+    }
+    default:
+        return Answer{V4LFENCE_TRY(pass(request, argument))};
+    }
+}
+
+Result<BridgeFile::Answer> BridgeFile::buffer_call(std::uint32_t request, v4l2_buffer& buffer,
+                                                   BridgeQueue::Look look) {
+    V4LFENCE_TRY(check_planes(buffer));
+    BridgeQueue* queue = V4LFENCE_TRY(queue_of(buffer.type));
+    if (request == VIDIOC_QUERYBUF) {
+        V4LFENCE_TRY(queue->querybuf(buffer));
+        context_.overlay_from_owner(*this, buffer);
+        return Answer{};
+    }
+    if (!queue->has_buffers() && context_.is_owned_by_other(*this, buffer.type)) {
+        return fail(-EBUSY, "another handle owns the queue");
+    }
+    if (request == VIDIOC_DQBUF) {
+        const auto outcome = V4LFENCE_TRY(queue->try_dqbuf(buffer, look));
+        return Answer{0, outcome == BridgeQueue::Outcome::MustWait};
+    }
+    if (request == VIDIOC_PREPARE_BUF) {
+        V4LFENCE_TRY(queue->prepare_buf(buffer));
+    } else {
+        V4LFENCE_TRY(queue->qbuf(buffer));
+        update_mute();
+    }
+    return Answer{};
+}
+
+Result<BridgeFile::Answer> BridgeFile::queue_call(std::uint32_t request, void* argument) {
+    const auto create = static_cast<v4l2_create_buffers*>(argument);
+    const auto reqbufs = static_cast<v4l2_requestbuffers*>(argument);
+    const std::uint32_t type = request == VIDIOC_CREATE_BUFS ? create->format.type
+                               : request == VIDIOC_REQBUFS   ? reqbufs->type
+                               : request == remove_bufs_request
+                                   ? static_cast<RemoveBuffers*>(argument)->type
+                                   : *static_cast<std::uint32_t*>(argument);
+    const auto queue = queue_of(type);
+    if (!queue) {
+        // The kernel knows best what is wrong with it.
+        return Answer{V4LFENCE_TRY(pass(request, argument))};
+    }
+    switch (request) {
+    case VIDIOC_STREAMON:
+        V4LFENCE_TRY((*queue)->streamon(static_cast<int*>(argument)));
+        break;
+    case VIDIOC_STREAMOFF:
+        V4LFENCE_TRY((*queue)->streamoff(static_cast<int*>(argument)));
+        break;
+    case VIDIOC_REQBUFS:
+        V4LFENCE_TRY((*queue)->reqbufs(*reqbufs));
+        break;
+    case VIDIOC_CREATE_BUFS:
+        V4LFENCE_TRY((*queue)->create_bufs(*create));
+        break;
+    default:
+        V4LFENCE_TRY((*queue)->remove_bufs(argument));
+        break;
+    }
+    update_mute();
+    return Answer{};
+}
+
+Result<int> BridgeFile::query_fences(v4l2_query_fences& query) {
+    const auto is_zero = [](std::uint32_t word) { return word == 0; };
+    if (query.size < sizeof query ||
+        !std::all_of(std::begin(query.reserved), std::end(query.reserved), is_zero)) {
+        return fail(-EINVAL, "size or reserved of v4l2_query_fences");
+    }
+    BridgeQueue* queue = V4LFENCE_TRY(queue_of(query.type));
+    V4LFENCE_TRY(queue->query_fences(query));
+    query.size = sizeof query;
+    return 0;
+}
+
+Result<int> BridgeFile::querycap(v4l2_capability& caps) {
+    const int value = V4LFENCE_TRY(pass(VIDIOC_QUERYCAP, &caps));
+    if (rfc_caps_.load()) {
+        const bool multiplanar = (caps.device_caps & V4L2_CAP_VIDEO_CAPTURE_MPLANE) != 0;
+        const bool ordered = kernel_queue_is_always_ordered(
+            fd_, multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE);
+        for (__u32* word : {&caps.capabilities, &caps.device_caps}) {
+            *word = (*word & ~rfc_cap_ordered) | (ordered ? rfc_cap_ordered : 0);
+        }
+    }
+    return value;
+}
+
+// --- queues --------------------------------------------------------------------------------------
+
+BridgeQueue* BridgeFile::existing_queue(std::uint32_t type) const {
+    return type < buffer_types ? queues_[type].load(std::memory_order_acquire) : nullptr;
+}
+
+const BridgeQueue* BridgeFile::owned_queue(std::uint32_t type) const {
+    const BridgeQueue* queue = existing_queue(type);
+    return queue != nullptr && queue->has_buffers() ? queue : nullptr;
+}
+
+Result<BridgeQueue*> BridgeFile::queue_of(std::uint32_t type) {
+    if (BridgeQueue* queue = existing_queue(type)) {
+        return queue;
+    }
+    if (type == 0 || type >= buffer_types) {
+        return fail(-EINVAL, "no such buffer type");
+    }
+    const std::lock_guard lock(queues_mutex_);
+    if (existing_queue(type) == nullptr) {
+        const bool adopts = !context_.is_owned_by_other(*this, type);
+        const bool streaming = (streaming_types_.load() >> type & 1) != 0;
+        auto queue = V4LFENCE_TRY(
+            BridgeQueue::create(*core_, *this, options_, fd_, type, adopts, streaming));
+        queues_[type].store(queue.release(), std::memory_order_release);
+    }
+    return existing_queue(type);
+}
+
+void BridgeFile::refresh_orders() {
+    for (std::uint32_t type = 1; type < buffer_types; ++type) {
+        if (BridgeQueue* queue = existing_queue(type)) {
+            queue->refresh_order();
+        }
+    }
+}
+
+Result<BridgeQueue::WaitPlan> BridgeFile::begin_wait(std::uint32_t type) {
+    BridgeQueue* queue = V4LFENCE_TRY(queue_of(type));
+    return queue->begin_wait();
+}
+
+Result<> BridgeFile::end_wait(std::uint32_t type, const BridgeQueue::WaitPlan& plan) {
+    BridgeQueue* queue = V4LFENCE_TRY(queue_of(type));
+    return queue->end_wait(plan);
+}
+
+// --- options -------------------------------------------------------------------------------------
+
+Result<> BridgeFile::set_provider(std::string_view name) {
+    V4LFENCE_TRY(become_fenced());
+    FenceProvider* provider = V4LFENCE_TRY(core_->provider(name));
+    // The names of traits are literals.
+    options_.provider.store(provider->traits().name.data());
+    return {};
+}
+
+Result<> BridgeFile::set_deadline(unsigned deadline_ms) {
+    V4LFENCE_TRY(become_fenced());
+    options_.deadline_ms.store(deadline_ms);
+    return {};
+}
+
+Result<> BridgeFile::set_rfc_caps(bool on) {
+    V4LFENCE_TRY(become_fenced());
+    rfc_caps_.store(on);
+    return {};
+}
+
+BridgeFile::TypedExpiry BridgeFile::last_expiry() const {
+    TypedExpiry latest;
+    std::uint32_t count = 0;
+    for (std::uint32_t type = 1; type < buffer_types; ++type) {
+        const BridgeQueue* queue = existing_queue(type);
+        const Expiry expiry = queue != nullptr ? queue->last_expiry() : Expiry();
+        count += expiry.count;
+        if (expiry.count > 0 && expiry.expired_at >= latest.expiry.expired_at) {
+            latest = TypedExpiry{type, expiry};
+        }
+    }
+    latest.expiry.count = count;
+    return latest;
+}
+
+// --- the end -------------------------------------------------------------------------------------
+
+void BridgeFile::close() {
+    if (!dead_.load()) {
+        for (std::uint32_t type = 1; type < buffer_types; ++type) {
+            if (BridgeQueue* queue = existing_queue(type)) {
+                queue->close();
+            }
+        }
+        pause();
+        context_.remove(*this);
+    }
+}
+
+void BridgeFile::lock_for_fork() {
+    for (const auto& queue : queues_) {
+        if (BridgeQueue* made = queue.load()) {
+            made->lock_for_fork();
+        }
+    }
+}
+
+void BridgeFile::unlock_after_fork() {
+    for (const auto& queue : queues_) {
+        if (BridgeQueue* made = queue.load()) {
+            made->unlock_after_fork();
+        }
+    }
+}
+
+void BridgeFile::abandon() noexcept {
+    if (!fenced()) {
+        return;
+    }
+    dead_.store(true);
+    for (const auto& queue : queues_) {
+        if (BridgeQueue* made = queue.load()) {
+            made->abandon();
+        }
+    }
+}
+
+}  // namespace v4lfence

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+//
+// BridgeFile: one open() of a V4L2 node. Until a fence is asked for, each call goes to the kernel
+// as it is (SEMANTICS 6.1); from then on the calls about buffers go through a BridgeQueue per
+// buffer type.
+
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "v4lfence/bridge/epoll_mute.hpp"
+#include "v4lfence/bridge/queue.hpp"
+
+namespace v4lfence {
+
+class Context;
+
+/// Thread: every member may be called from any thread.
+class BridgeFile final : private DeviceWatch, private Reactor::Listener {
+public:
+    /// `fd` is the program's own and stays it; `node` is the device's number. `context` is borrowed
+    /// and must outlive it.
+    BridgeFile(Context& context, int fd, dev_t node);
+    /// close() or abandon() came before.
+    ~BridgeFile();
+
+    /// As ioctl(2), with the request cut to 32 bits; but a DQBUF that would wait says MustWait.
+    /// Returns what the kernel returned.
+    struct Answer {
+        int value = 0;
+        bool must_wait = false;
+    };
+    Result<Answer> ioctl(std::uint32_t request, void* argument,
+                         BridgeQueue::Look look = BridgeQueue::Look::Unknown);
+
+    /// The wait of a DQBUF on the queue of `type`; see BridgeQueue.
+    Result<BridgeQueue::WaitPlan> begin_wait(std::uint32_t type);
+    Result<> end_wait(std::uint32_t type, const BridgeQueue::WaitPlan& plan);
+
+    // Fence options: the file counts as fenced from then on.
+    /// Errors: EINVAL, ENODEV as Core::provider().
+    Result<> set_provider(std::string_view name);
+    Result<> set_deadline(unsigned deadline_ms);
+    /// QUERYCAP reports v5's CAP_ORDERED where every format is ordered (SEMANTICS 1.3).
+    Result<> set_rfc_caps(bool on);
+
+    struct TypedExpiry {
+        std::uint32_t type = 0;
+        Expiry expiry;
+    };
+    TypedExpiry last_expiry() const;
+
+    /// What poll() has to know that the kernel does not say.
+    struct Readiness {
+        bool muted = false;       ///< The kernel would say POLLERR, and is wrong.
+        bool returnable = false;  ///< DQBUF has a buffer that the kernel never had.
+        bool failed = false;
+    };
+    Readiness readiness() const;
+    /// Rings when that changes. Errors: EMFILE.
+    Result<Wake*> pollers();
+
+    /// epoll_ctl() of the program's own epoll for this file. Errors: its own.
+    Result<> epoll_ctl(int epfd, int operation, epoll_event* event);
+
+    /// The streams end and every fence with them. The descriptor stays the caller's to close.
+    void close();
+
+    bool fenced() const noexcept { return fenced_.load(std::memory_order_acquire); }
+    dev_t node() const noexcept { return node_; }
+    int fd() const noexcept { return fd_; }
+    /// The file's queue of `type`, if it has buffers.
+    const BridgeQueue* owned_queue(std::uint32_t type) const;
+
+    void lock_for_fork();
+    void unlock_after_fork();
+    /// In the child: a fenced file is dead, its fences are the parent's.
+    void abandon() noexcept;
+
+private:
+    static constexpr std::size_t buffer_types = V4L2_BUF_TYPE_META_OUTPUT + 1;
+
+    Result<int> pass(std::uint32_t request, void* argument);
+    Result<Answer> unfenced(std::uint32_t request, void* argument);
+    Result<Answer> fenced(std::uint32_t request, void* argument, BridgeQueue::Look look);
+    Result<Answer> buffer_call(std::uint32_t request, v4l2_buffer& buffer, BridgeQueue::Look look);
+    Result<Answer> queue_call(std::uint32_t request, void* argument);
+    Result<int> query_fences(v4l2_query_fences& query);
+    Result<int> querycap(v4l2_capability& caps);
+    Result<> become_fenced();
+    Result<BridgeQueue*> queue_of(std::uint32_t type);
+    BridgeQueue* existing_queue(std::uint32_t type) const;
+    void note_stream(std::uint32_t type, bool on);
+    void refresh_orders();
+
+    // DeviceWatch and its eye on the kernel's descriptor.
+    void on_given() override;
+    void pause() override;
+    void resume() override;
+    void wake_pollers() override { pollers_.notify(); }
+    void on_ready(std::uint64_t cookie, std::uint32_t events) override;
+    std::uint32_t wanted_events(bool& wanted) const;
+    void fail_all(int error);
+    void update_mute();
+
+    Context& context_;
+    const int fd_;
+    const dev_t node_;
+    FileOptions options_;
+    std::atomic<bool> fenced_{false};
+    std::atomic<bool> dead_{false};
+    std::atomic<bool> rfc_caps_{false};
+    std::atomic<std::uint32_t> streaming_types_{0};  ///< As far as we saw, before queues exist.
+
+    std::mutex queues_mutex_;  ///< Guards the making of queues.
+    std::array<std::atomic<BridgeQueue*>, buffer_types> queues_{};
+    Core* core_ = nullptr;  ///< Set when the file becomes fenced.
+
+    std::mutex watch_mutex_;
+    Reactor::WatchId watch_ = Reactor::WatchId::None;
+    std::atomic<std::uint32_t> watched_events_{0};
+    int paused_ = 0;
+
+    Wake pollers_;
+    EpollMute mute_;
+};
+
+}  // namespace v4lfence

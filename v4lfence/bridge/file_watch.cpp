@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+//
+// The eye on the kernel's descriptor (SEMANTICS 6.3), and what poll() is told (6.4). While a stream
+// runs and the kernel owns a buffer with an out-fence, its completions wake the reactor,
+// edge-triggered; while it owns none only its disappearance does. Never before STREAMON, and never
+// level-triggered.
+
+#include <linux/videodev2.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "v4lfence/base/syscall.hpp"
+#include "v4lfence/bridge/context.hpp"
+#include "v4lfence/bridge/file.hpp"
+
+namespace v4lfence {
+
+/// 0 events with `wanted` set: hang-up only.
+std::uint32_t BridgeFile::wanted_events(bool& wanted) const {
+    std::uint32_t events = 0;
+    wanted = false;
+    for (std::uint32_t type = 1; type < buffer_types; ++type) {
+        const BridgeQueue* queue = existing_queue(type);
+        if (queue == nullptr) {
+            continue;
+        }
+        const QueueView view = queue->view();
+        wanted = wanted || (view.streaming && view.failure == 0);
+        if (view.streaming && view.given_fences && view.failure == 0) {
+            events |= V4L2_TYPE_IS_OUTPUT(type) ? EPOLLOUT : EPOLLIN;
+        }
+    }
+    return events;
+}
+
+void BridgeFile::on_given() {
+    update_mute();
+    bool wanted = false;
+    const std::uint32_t events = wanted_events(wanted);
+    const std::uint32_t seen = watched_events_.load();
+    if (!wanted || ((seen & EPOLLET) && (seen & events) == events)) {
+        return;
+    }
+    const std::lock_guard lock(watch_mutex_);
+    if (paused_ > 0) {
+        return;
+    }
+    const std::uint32_t now = watched_events_.load() | events | EPOLLET;
+    if (watch_ == Reactor::WatchId::None) {
+        const auto id = core_->reactor().watch(fd_, now, *this, 0);
+        if (!id) {
+            return;
+        }
+        watch_ = *id;
+    } else {
+        (void)core_->reactor().change(watch_, now);
+    }
+    watched_events_.store(now);
+}
+
+void BridgeFile::pause() {
+    Reactor::WatchId id{};
+    {
+        const std::lock_guard lock(watch_mutex_);
+        ++paused_;
+        id = std::exchange(watch_, Reactor::WatchId::None);
+        watched_events_.store(0);
+    }
+    if (id != Reactor::WatchId::None) {
+        core_->reactor().unwatch(id);
+    }
+}
+
+void BridgeFile::resume() {
+    {
+        const std::lock_guard lock(watch_mutex_);
+        --paused_;
+    }
+    on_given();
+}
+
+void BridgeFile::on_ready(std::uint64_t /*cookie*/, std::uint32_t events) {
+    unsigned found = 0;
+    for (const auto& queue : queues_) {
+        if (BridgeQueue* made = queue.load(std::memory_order_acquire)) {
+            found += made->scan();
+        }
+    }
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        v4l2_capability caps{};
+        const auto alive = sys::ioctl_retry(fd_, VIDIOC_QUERYCAP, &caps);
+        fail_all(alive ? -EIO : alive.error().code);
+        return;
+    }
+    bool wanted = false;
+    if (found == 0 && wanted_events(wanted) == 0) {
+        // Frames that nobody has a fence on: from now on only a hang-up counts.
+        const std::lock_guard lock(watch_mutex_);
+        if (watch_ != Reactor::WatchId::None && wanted_events(wanted) == 0) {
+            (void)core_->reactor().change(watch_, EPOLLET);
+            watched_events_.store(EPOLLET);
+        }
+    }
+}
+
+/// An error of the kernel's poll means a broken queue only where a stream runs that has been given
+/// buffers.
+void BridgeFile::fail_all(int error) {
+    for (const auto& queue : queues_) {
+        BridgeQueue* made = queue.load(std::memory_order_acquire);
+        if (made == nullptr) {
+            continue;
+        }
+        const QueueView view = made->view();
+        if (error == -ENODEV || (view.streaming && view.given_any)) {
+            made->fail(error);
+        }
+    }
+}
+
+BridgeFile::Readiness BridgeFile::readiness() const {
+    Readiness now;
+    for (const auto& queue : queues_) {
+        BridgeQueue* made = queue.load(std::memory_order_acquire);
+        if (made == nullptr) {
+            continue;
+        }
+        const QueueView view = made->view();
+        now.failed = now.failed || view.failure != 0;
+        now.returnable =
+            now.returnable || (view.streaming && view.failed > 0 && made->has_returnable());
+        now.muted = now.muted || (view.streaming && view.held > 0 && !view.given_any);
+    }
+    return now;
+}
+
+Result<> BridgeFile::epoll_ctl(int epfd, int operation, epoll_event* event) {
+    if (fenced()) {
+        mute_.set(readiness().muted, fd_);
+    }
+    return mute_.control(epfd, operation, fd_, event);
+}
+
+/// What the kernel would say of this file may have changed.
+void BridgeFile::update_mute() {
+    if (!mute_.empty()) {
+        mute_.set(readiness().muted, fd_);
+    }
+}
+
+Result<Wake*> BridgeFile::pollers() {
+    const std::lock_guard lock(watch_mutex_);
+    V4LFENCE_TRY(pollers_.open());
+    return &pollers_;
+}
+
+}  // namespace v4lfence

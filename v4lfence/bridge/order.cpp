@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/bridge/order.hpp"
+
+#include <linux/videodev2.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
+
+#include "v4lfence/base/syscall.hpp"
+
+namespace v4lfence {
+
+namespace {
+
+/// Capture drivers known to finish buffers in another order than they took them.
+constexpr std::string_view unordered_drivers[] = {"cobalt"};
+
+/// Formats with references between frames: a codec that reads or writes one may return frames in
+/// another order.
+constexpr std::array inter_frame_formats = {
+    V4L2_PIX_FMT_MPEG,
+    V4L2_PIX_FMT_MPEG1,
+    V4L2_PIX_FMT_MPEG2,
+    V4L2_PIX_FMT_MPEG2_SLICE,
+    V4L2_PIX_FMT_MPEG4,
+    V4L2_PIX_FMT_H263,
+    V4L2_PIX_FMT_H264,
+    V4L2_PIX_FMT_H264_NO_SC,
+    V4L2_PIX_FMT_H264_MVC,
+    V4L2_PIX_FMT_H264_SLICE,
+    V4L2_PIX_FMT_HEVC,
+    V4L2_PIX_FMT_HEVC_SLICE,
+    V4L2_PIX_FMT_XVID,
+    V4L2_PIX_FMT_VC1_ANNEX_G,
+    V4L2_PIX_FMT_VC1_ANNEX_L,
+    V4L2_PIX_FMT_VP8,
+    V4L2_PIX_FMT_VP8_FRAME,
+    V4L2_PIX_FMT_VP9,
+    V4L2_PIX_FMT_VP9_FRAME,
+    v4l2_fourcc('A', 'V', '0', '1'),
+    v4l2_fourcc('A', 'V', '1', 'F'),
+};
+
+bool is_inter_frame(std::uint32_t format) {
+    return std::find(inter_frame_formats.begin(), inter_frame_formats.end(), format) !=
+           inter_frame_formats.end();
+}
+
+bool is_multiplanar(std::uint32_t type) {
+    return type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE || type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
+}
+
+/// 0 when the queue does not exist.
+std::uint32_t current_format(int fd, std::uint32_t type) {
+    v4l2_format format{};
+    format.type = type;
+    if (!sys::ioctl_retry(fd, VIDIOC_G_FMT, &format)) {
+        return 0;
+    }
+    return is_multiplanar(type) ? format.fmt.pix_mp.pixelformat : format.fmt.pix.pixelformat;
+}
+
+struct Node {
+    bool known = false;
+    bool listed_unordered = false;
+    bool m2m = false;
+    bool multiplanar = false;
+};
+
+Node identify(int fd) {
+    v4l2_capability caps{};
+    if (!sys::ioctl_retry(fd, VIDIOC_QUERYCAP, &caps)) {
+        return {};
+    }
+    const auto* name = reinterpret_cast<const char*>(caps.driver);
+    const std::string_view driver(name, strnlen(name, sizeof caps.driver));
+    const std::uint32_t mine =
+        (caps.capabilities & V4L2_CAP_DEVICE_CAPS) ? caps.device_caps : caps.capabilities;
+    return Node{true,
+                std::find(std::begin(unordered_drivers), std::end(unordered_drivers), driver) !=
+                    std::end(unordered_drivers),
+                (mine & (V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE)) != 0,
+                (mine & V4L2_CAP_VIDEO_M2M_MPLANE) != 0};
+}
+
+}  // namespace
+
+bool kernel_queue_is_ordered(int fd) {
+    const Node node = identify(fd);
+    if (!node.known || node.listed_unordered) {
+        return false;
+    }
+    if (!node.m2m) {
+        return true;
+    }
+    // A codec is one by the format of either side.
+    const auto capture =
+        node.multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    const auto output =
+        node.multiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
+    return !is_inter_frame(current_format(fd, capture)) &&
+           !is_inter_frame(current_format(fd, output));
+}
+
+bool kernel_queue_is_always_ordered(int fd, std::uint32_t buffer_type) {
+    const Node node = identify(fd);
+    if (!node.known || node.listed_unordered) {
+        return false;
+    }
+    if (!node.m2m) {
+        return true;
+    }
+    v4l2_fmtdesc entry{};
+    entry.type = buffer_type;
+    while (sys::ioctl_retry(fd, VIDIOC_ENUM_FMT, &entry)) {
+        if (is_inter_frame(entry.pixelformat)) {
+            return false;
+        }
+        ++entry.index;
+    }
+    return true;
+}
+
+}  // namespace v4lfence

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/bridge/out_fences.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace v4lfence {
+
+Result<OutFence> OutFences::mint(std::string_view provider, unsigned index,
+                                 const QueueView& queue) {
+    FenceProvider* source = V4LFENCE_TRY(core_.provider(effective(provider, queue)));
+    const ProviderTraits& traits = source->traits();
+    const auto* place =
+        std::find(std::begin(provider_names), std::end(provider_names), traits.name);
+    Entry& entry = entries_[static_cast<std::size_t>(place - std::begin(provider_names))];
+    if (!entry.context) {
+        entry.context = V4LFENCE_TRY(source->open_context());
+    }
+    if (entry.generation != queue.generation) {
+        V4LFENCE_TRY(entry.context->begin_generation(queue.ordered));
+        entry.generation = queue.generation;
+    }
+    MintedFence minted = V4LFENCE_TRY(entry.context->mint(index));
+    return OutFence{std::move(minted.fd), std::move(minted.promise), traits.bound};
+}
+
+Result<const ProviderTraits*> OutFences::traits(std::string_view provider, const QueueView& queue) {
+    FenceProvider* source = V4LFENCE_TRY(core_.provider(effective(provider, queue)));
+    return &source->traits();
+}
+
+void OutFences::abandon() noexcept {
+    for (Entry& entry : entries_) {
+        if (entry.context) {
+            entry.context->abandon();
+        }
+    }
+}
+
+}  // namespace v4lfence

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+//
+// OutFences: who makes the out-fences of one queue now. The chosen provider does, until a bound has
+// expired in this generation: then the user provider, whose fences may stay pending
+// (SEMANTICS 5.7).
+
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string_view>
+
+#include "v4lfence/bridge/core.hpp"
+#include "v4lfence/fence/provider.hpp"
+#include "v4lfence/sync/sync.hpp"
+
+namespace v4lfence {
+
+struct OutFence {
+    UniqueFd fd;  ///< For the program; empty when none was asked for.
+    FencePromise promise;
+    std::optional<std::chrono::milliseconds> bound;
+};
+
+/// Thread: mint() is the caller's to serialize.
+class OutFences {
+public:
+    explicit OutFences(Core& core) : core_(core) {}
+
+    /// A fence for the buffer `index`. Errors: EMFILE, ENFILE, ENOMEM; ENODEV the provider's device
+    /// is gone.
+    Result<OutFence> mint(std::string_view provider, unsigned index, const QueueView& queue);
+
+    /// What mint() would use. Errors: ENODEV.
+    Result<const ProviderTraits*> traits(std::string_view provider, const QueueView& queue);
+
+    /// In a forked child.
+    void abandon() noexcept;
+
+private:
+    struct Entry {
+        std::unique_ptr<FenceContext> context;
+        std::uint64_t generation = 0;
+    };
+    static std::string_view effective(std::string_view provider, const QueueView& queue) {
+        return queue.degraded ? provider_names[0] : provider;
+    }
+
+    Core& core_;
+    std::array<Entry, std::size(provider_names)> entries_;
+};
+
+}  // namespace v4lfence

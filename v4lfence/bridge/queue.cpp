@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+//
+// The way in: what the kernel has at the start, QBUF, and the hand-over to the kernel.
+
+#include "v4lfence/bridge/queue.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "v4lfence/base/syscall.hpp"
+#include "v4lfence/bridge/order.hpp"
+
+namespace v4lfence {
+
+namespace {
+
+/// A watch's cookie: the buffer's index, and enough of the job's position to tell it from others.
+constexpr unsigned index_bits = 16;
+
+std::uint64_t cookie_of(Job job) {
+    return job.position << index_bits | job.index;
+}
+
+Job job_of(std::uint64_t cookie) {
+    return Job{static_cast<unsigned>(cookie & ((1U << index_bits) - 1)), cookie >> index_bits};
+}
+
+DmaBufAccess access_of(std::uint32_t type) {
+    return V4L2_TYPE_IS_OUTPUT(type) ? DmaBufAccess::Read : DmaBufAccess::Write;
+}
+
+bool is_kernels(std::uint32_t flags) {
+    return (flags & (V4L2_BUF_FLAG_QUEUED | V4L2_BUF_FLAG_DONE)) != 0;
+}
+
+}  // namespace
+
+BridgeQueue::BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options, int fd,
+                         std::uint32_t type)
+    : core_(core), watch_(watch), options_(options), fd_(fd), type_(type), out_fences_(core),
+      sync_(*this, *this, core.clock(), core.counters()) {}
+
+BridgeQueue::~BridgeQueue() {
+    if (timer_ != Reactor::TimerId::None) {
+        core_.reactor().remove_timer(timer_);
+    }
+}
+
+Result<std::unique_ptr<BridgeQueue>> BridgeQueue::create(Core& core, DeviceWatch& watch,
+                                                         const FileOptions& options, int fd,
+                                                         std::uint32_t type, bool adopts,
+                                                         bool streaming) {
+    v4l2_format format{};
+    format.type = type;
+    if (const auto known = sys::ioctl_retry(fd, VIDIOC_G_FMT, &format); !known) {
+        return v4lfence::fail(known.error().code == -ENODEV ? -ENODEV : -EINVAL,
+                              "no queue of this type");
+    }
+    std::unique_ptr<BridgeQueue> queue(new BridgeQueue(core, watch, options, fd, type));
+    V4LFENCE_TRY(queue->waiter_wake_.open());
+    queue->timer_ = V4LFENCE_TRY(core.reactor().add_timer(*queue));
+    queue->refresh_order();
+    if (!adopts) {
+        return queue;
+    }
+    V4LFENCE_TRY(queue->adopt());
+    if (streaming) {
+        V4LFENCE_TRY(queue->sync_.stream_on());
+    }
+    return queue;
+}
+
+Result<> BridgeQueue::adopt() {
+    unsigned index = 0;
+    while (learn(index)) {
+        ++index;
+    }
+    return {};
+}
+
+Result<BufferCopy> BridgeQueue::ask_kernel(unsigned index) const {
+    BufferCopy seen = BufferCopy::query(type_, index);
+    V4LFENCE_TRY(sys::ioctl_retry(fd_, VIDIOC_QUERYBUF, &seen.buffer));
+    return seen;
+}
+
+/// Makes the buffer known here. Errors: EINVAL the kernel has none of this index.
+Result<> BridgeQueue::learn(unsigned index) {
+    if (index >= BufferTable::buffers_max) {
+        return v4lfence::fail(-EINVAL, "no buffer of this index");
+    }
+    const BufferCopy seen = V4LFENCE_TRY(ask_kernel(index));
+    BridgeBuffer& buffer = buffers_.make(index);
+    buffer.geometry = seen;
+    buffer.exists.store(true);
+    has_buffers_.store(true);
+    known_ = std::max(known_, index + 1);
+    if (index >= sync_.size()) {
+        sync_.resize(index + 1);
+    }
+    if (is_kernels(seen.buffer.flags) && sync_.view(index).state == SlotState::Dequeued) {
+        sync_.adopt_given(index);
+    }
+    return {};
+}
+
+void BridgeQueue::forget_buffers() {
+    for (unsigned index = 0; index < known_; ++index) {
+        if (BridgeBuffer* buffer = buffers_.find(index)) {
+            buffer->exists.store(false);
+            buffer->payload.drop_memory();
+        }
+    }
+    known_ = 0;
+    has_buffers_.store(false);
+    sync_.resize(0);
+}
+
+void BridgeQueue::refresh_order() {
+    SyncOptions options;
+    options.ordered = kernel_queue_is_ordered(fd_);
+    sync_.set_options(options);
+}
+
+// --- QBUF ----------------------------------------------------------------------------------------
+
+/// Step 1, finding the file, is the way in's. Steps 5 and 6 are scan() and try_dqbuf().
+Result<> BridgeQueue::qbuf(v4l2_buffer& buffer) {
+    const std::lock_guard lock(queueing_mutex_);
+    V4LFENCE_TRY(check(buffer));
+
+    // 2. The in-fence becomes ours; an error so far changes nothing.
+    InFence in = V4LFENCE_TRY(take_in_fence(buffer));
+    const bool has_in_fence = in.pending.has_value();
+    const bool will_be_held = has_in_fence || sync_.view().held > 0;
+    if (will_be_held || in.error != 0) {
+        V4LFENCE_TRY(check_held(buffer));
+    }
+    V4LFENCE_TRY(buffers_.find(buffer.index)->payload.assign(buffer, will_be_held));
+
+    // 3. The out-fence is minted, its descriptor reserved.
+    OutFence out = V4LFENCE_TRY(mint_out_fence(buffer));
+
+    // 4. Commit; the gate's step gives what is ready or leaves it to the fence's end.
+    V4LFENCE_TRY(sync_.queue(Submission{buffer.index, std::move(in.pending), in.error,
+                                        std::move(out.promise), deadline(), out.bound}));
+    if (!will_be_held && sync_.view(buffer.index).state == SlotState::Held) {
+        // Another thread holds the token and gives it in a moment, from memory that is not ours to
+        // keep.
+        const Sync::Pause until_given(sync_);
+    }
+    show_queued(buffer, std::move(out.fd).release(), has_in_fence);
+    return {};
+}
+
+Result<> BridgeQueue::check(const v4l2_buffer& buffer) {
+    if ((buffer.flags & V4L2_BUF_FLAG_REQUEST_FD) && (buffer.flags & fence_flags)) {
+        return v4lfence::fail(-EINVAL, "a request and a fence on one buffer");
+    }
+    const auto fence_fd = static_cast<std::int32_t>(buffer.reserved2);
+    if (!(buffer.flags & V4L2_BUF_FLAG_IN_FENCE) && fence_fd != 0 && fence_fd != -1) {
+        return v4lfence::fail(-EINVAL, "fence_fd without IN_FENCE");
+    }
+    if (!knows(buffer.index)) {
+        V4LFENCE_TRY(learn(buffer.index));
+    }
+    return sync_.check_queueable(buffer.index);
+}
+
+/// What the kernel would say at once and now cannot, because it does not see the buffer yet.
+Result<> BridgeQueue::check_held(const v4l2_buffer& buffer) {
+    V4LFENCE_TRY(check_owner());
+    const v4l2_buffer& known = buffers_.find(buffer.index)->geometry.buffer;
+    if (buffer.memory != known.memory) {
+        return v4lfence::fail(-EINVAL, "not the queue's memory type");
+    }
+    if (is_multiplanar(type_) && buffer.length < known.length) {
+        return v4lfence::fail(-EINVAL, "too few planes");
+    }
+    return {};
+}
+
+/// Asked once a generation: a queue that another handle streams from or reads from says EBUSY to
+/// everything.
+Result<> BridgeQueue::check_owner() {
+    if (owner_checked_) {
+        return {};
+    }
+    BufferCopy none = BufferCopy::query(type_, UINT32_MAX);
+    none.buffer.memory = V4L2_MEMORY_MMAP;
+    const auto answer = sys::ioctl_retry(fd_, VIDIOC_PREPARE_BUF, &none.buffer);
+    if (!answer && (answer.error().code == -EBUSY || answer.error().code == -ENODEV)) {
+        return v4lfence::fail(answer.error().code, "the queue is in use");
+    }
+    owner_checked_ = true;
+    return {};
+}
+
+Result<BridgeQueue::InFence> BridgeQueue::take_in_fence(const v4l2_buffer& buffer) {
+    if (!(buffer.flags & V4L2_BUF_FLAG_IN_FENCE)) {
+        return InFence{};
+    }
+    V4LFENCE_TRY(core_.need_loop());
+    const auto fd = static_cast<std::int32_t>(buffer.reserved2);
+    ImportedFence imported = V4LFENCE_TRY(Fence::import(fd, access_of(type_)));
+    return InFence{std::move(imported.pending), imported.status.error};
+}
+
+Result<OutFence> BridgeQueue::mint_out_fence(const v4l2_buffer& buffer) {
+    if (!(buffer.flags & V4L2_BUF_FLAG_OUT_FENCE)) {
+        return OutFence{};
+    }
+    V4LFENCE_TRY(core_.need_loop());
+    return out_fences_.mint(options_.provider.load(), buffer.index, sync_.view());
+}
+
+std::optional<std::chrono::milliseconds> BridgeQueue::deadline() const {
+    const unsigned ms = options_.deadline_ms.load();
+    return ms > 0 ? std::optional(std::chrono::milliseconds(ms)) : std::nullopt;
+}
+
+/// What QBUF returns: the kernel's answer where it has the buffer, its likeness where it has not.
+void BridgeQueue::show_queued(v4l2_buffer& buffer, int out_fd, bool in_fence) const {
+    const BridgeBuffer& known = *buffers_.find(buffer.index);
+    const std::uint32_t asked = buffer.flags & fence_flags;
+    if (sync_.view(buffer.index).was_held) {
+        const v4l2_buffer& geometry = known.geometry.buffer;
+        constexpr std::uint32_t kernels =
+            V4L2_BUF_FLAG_MAPPED | V4L2_BUF_FLAG_TIMESTAMP_MASK | V4L2_BUF_FLAG_TSTAMP_SRC_MASK;
+        constexpr std::uint32_t states =
+            V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_ERROR | V4L2_BUF_FLAG_PREPARED;
+        buffer.flags &= ~(kernels | states | fence_flags);
+        buffer.flags |= (geometry.flags & kernels) | V4L2_BUF_FLAG_QUEUED;
+        if (buffer.memory == V4L2_MEMORY_MMAP && !is_multiplanar(type_)) {
+            buffer.m.offset = geometry.m.offset;
+            buffer.length = geometry.length;
+        }
+    } else {
+        known.taken.write_to(buffer);
+    }
+    buffer.flags |= asked & V4L2_BUF_FLAG_OUT_FENCE;
+    buffer.flags |= in_fence ? V4L2_BUF_FLAG_IN_FENCE : 0;
+    v4l2_buffer_fence_fd(&buffer) = out_fd >= 0 || asked != 0 ? out_fd : 0;
+}
+
+// --- the kernel takes ----------------------------------------------------------------------------
+
+Taker::Answer BridgeQueue::give(unsigned index) {
+    BridgeBuffer& buffer = *buffers_.find(index);
+    BufferCopy payload = buffer.payload.for_kernel();
+    const auto answer = sys::ioctl_retry(fd_, VIDIOC_QBUF, &payload.buffer);
+    if (!answer) {
+        return judge(index, answer.error().code);
+    }
+    buffer.taken = payload;
+    buffer.payload.drop_memory();
+    return {};
+}
+
+/// Why the kernel did not take it. A buffer whose content was accepted reads as PREPARED
+/// afterwards: what failed was the start of the stream (videobuf2 puts such a buffer back).
+Taker::Answer BridgeQueue::judge(unsigned index, int error) {
+    if (error == -ENODEV || error == -EIO) {
+        return {Verdict::Gone, error};
+    }
+    const auto now = ask_kernel(index);
+    if (sync_.view().streaming && now && (now->buffer.flags & V4L2_BUF_FLAG_PREPARED)) {
+        return {Verdict::StartFailed, error};
+    }
+    return {Verdict::Refused, error};
+}
+
+/// Never asked: the kernel starts by itself.
+Taker::Answer BridgeQueue::start(unsigned /*count*/) {
+    return {};
+}
+
+// --- waiting for fences and time -----------------------------------------------------------------
+
+Result<> BridgeQueue::watch(Job job, const Fence& fence) {
+    BridgeBuffer& buffer = *buffers_.find(job.index);
+    buffer.watched = &fence;
+    const auto id =
+        V4LFENCE_TRY(core_.reactor().watch(fence.fd(), EPOLLIN | EPOLLET, *this, cookie_of(job)));
+    buffer.watch.store(id);
+    return {};
+}
+
+void BridgeQueue::unwatch(unsigned index) {
+    core_.reactor().unwatch(buffers_.find(index)->watch.load());
+}
+
+void BridgeQueue::set_deadline(Deadline deadline) {
+    core_.reactor().set_timer(timer_, deadline);
+}
+
+void BridgeQueue::on_ready(std::uint64_t cookie, std::uint32_t /*events*/) {
+    const Job job = job_of(cookie);
+    // The fence lives: it goes only after unwatch(), which waits for this call.
+    sync_.on_in_fence(job, buffers_.find(job.index)->watched->status());
+}
+
+void BridgeQueue::on_deadline(MonotonicTime now) {
+    sync_.on_deadline(now);
+}
+
+void BridgeQueue::wake() {
+    waiter_wake_.notify();
+    watch_.wake_pollers();
+}
+
+void BridgeQueue::on_given() {
+    watch_.on_given();
+    wake();
+}
+
+void BridgeQueue::abandon() noexcept {
+    sync_.abandon();
+    out_fences_.abandon();
+}
+
+}  // namespace v4lfence

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+//
+// BridgeQueue: one buffer type of a fenced file. Its synchronization is a Sync whose Taker is the
+// kernel; the finished buffers stay in the kernel. Start here for the bridge: qbuf() is the life of
+// a QBUF in six steps.
+
+#pragma once
+
+#include <linux/videodev2.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+#include "v4lfence/bridge/buffer_table.hpp"
+#include "v4lfence/bridge/core.hpp"
+#include "v4lfence/bridge/out_fences.hpp"
+#include "v4lfence/bridge/wake.hpp"
+#include "v4lfence/sync/sync.hpp"
+#include "v4lfence/uapi_fences.h"
+
+namespace v4lfence {
+
+/// What the program chose for all queues of one file. Thread: any.
+struct FileOptions {
+    std::atomic<const char*> provider{"user"};
+    std::atomic<unsigned> deadline_ms{0};  ///< 0: none.
+};
+
+/// Looks at the kernel's descriptor for the queues of one file.
+class DeviceWatch {
+public:
+    /// The kernel may own buffers whose end somebody waits for.
+    virtual void on_given() = 0;
+    /// A queue is about to be stopped: when it returns, no look is under way on another thread, and
+    /// none begins before resume().
+    virtual void pause() = 0;
+    virtual void resume() = 0;
+    /// Whoever polls the file should look again.
+    virtual void wake_pollers() = 0;
+
+protected:
+    ~DeviceWatch() = default;
+};
+
+/// Thread: every member may be called from any thread. Calls that change the queue are serialized
+/// here, as videobuf2 does it; the reactor's callbacks are not, nor is view() or querybuf().
+class BridgeQueue final : private Taker,
+                          private FenceWaits,
+                          private Reactor::Listener,
+                          private Reactor::TimerListener {
+public:
+    /// `adopts`: takes over what the kernel knows of the queue, its buffers and which of them it
+    /// owns, and whether it is `streaming`; no other handle does. The references and `fd` are
+    /// borrowed and must outlive it. Errors: EINVAL no queue of this type; EMFILE, ENOMEM.
+    static Result<std::unique_ptr<BridgeQueue>> create(Core& core, DeviceWatch& watch,
+                                                       const FileOptions& options, int fd,
+                                                       std::uint32_t type, bool adopts,
+                                                       bool streaming);
+    ~BridgeQueue();
+
+    /// Each as the ioctl of its name; errors are negative errnos as the kernel's or SEMANTICS.md's.
+    /// The buffers are plausible and their planes too.
+    Result<> qbuf(v4l2_buffer& buffer);
+    Result<> querybuf(v4l2_buffer& buffer);
+    Result<> prepare_buf(v4l2_buffer& buffer);
+    Result<> streamon(int* type);
+    Result<> streamoff(int* type);
+    Result<> reqbufs(v4l2_requestbuffers& request);
+    Result<> create_bufs(v4l2_create_buffers& request);
+    /// `range` as struct v4l2_remove_buffers, which headers before 6.10 lack.
+    Result<> remove_bufs(void* range);
+    Result<> query_fences(v4l2_query_fences& query);
+
+    /// One look that never waits.
+    enum class Look : std::uint8_t {
+        Unknown,      ///< Nothing is known of the kernel's readiness.
+        KernelReady,  ///< The wait saw it ready, and nobody else may take what is there.
+    };
+    enum class Outcome : std::uint8_t {
+        Dequeued,
+        MustWait,  ///< Nothing yet, and the file is a blocking one.
+    };
+    /// Errors: as VIDIOC_DQBUF; EAGAIN nothing yet on a non-blocking file.
+    Result<Outcome> try_dqbuf(v4l2_buffer& buffer, Look look);
+
+    /// What a wait for the next buffer has to look at. Plain numbers: no object is alive while a
+    /// thread waits.
+    struct WaitPlan {
+        int wake_fd = -1;
+        int kernel_fd = -1;  ///< -1: the kernel has nothing to say yet, and would say POLLERR.
+        short kernel_events = 0;
+        std::uint64_t generation = 0;
+    };
+    /// This thread is the one that waits. Errors: EBUSY another does; EINVAL the stream has ended.
+    Result<WaitPlan> begin_wait();
+    /// Errors: EINVAL the stream has ended meanwhile.
+    Result<> end_wait(const WaitPlan& plan);
+
+    /// Puts what we know of a buffer over what the kernel says of it, also for another handle of
+    /// the node.
+    void overlay(v4l2_buffer& buffer) const;
+
+    /// The kernel may have finished buffers: ends their fences. Returns how many it found.
+    unsigned scan();
+    /// The device is gone or its queue broken.
+    void fail(int error) { sync_.fail_queue(error); }
+    /// The file is being closed and the kernel's queue has been stopped.
+    void close();
+
+    QueueView view() const { return sync_.view(); }
+    bool has_returnable() const { return sync_.next_failed() || sync_.next_failed_when_stalled(); }
+    bool has_buffers() const { return has_buffers_.load(); }
+    Expiry last_expiry() const { return sync_.last_expiry(); }
+    std::uint32_t type() const noexcept { return type_; }
+    /// The current format has changed, perhaps.
+    void refresh_order();
+
+    void lock_for_fork() { sync_.lock_for_fork(); }
+    void unlock_after_fork() { sync_.unlock_after_fork(); }
+    void abandon() noexcept;
+
+private:
+    BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options, int fd,
+                std::uint32_t type);
+
+    // Steps of qbuf().
+    struct InFence {
+        std::optional<Fence> pending;
+        int error = 0;
+    };
+    Result<> check(const v4l2_buffer& buffer);
+    Result<> check_held(const v4l2_buffer& buffer);
+    Result<> check_owner();
+    Result<InFence> take_in_fence(const v4l2_buffer& buffer);
+    Result<OutFence> mint_out_fence(const v4l2_buffer& buffer);
+    void show_queued(v4l2_buffer& buffer, int out_fd, bool in_fence) const;
+    std::optional<std::chrono::milliseconds> deadline() const;
+    bool knows(unsigned index) const {
+        const BridgeBuffer* buffer = buffers_.find(index);
+        return buffer != nullptr && buffer->exists.load();
+    }
+    Result<> learn(unsigned index);
+    Result<> adopt();
+    void forget_buffers();
+    Result<> cancel_with(unsigned long request, void* argument, int error);
+    void finish_stopped();
+    std::uint32_t capabilities() const;
+
+    // DQBUF.
+    bool kernel_has_finished() const;
+    Result<Outcome> dqbuf_from_kernel(v4l2_buffer& buffer);
+    Result<Outcome> return_failed(unsigned index, v4l2_buffer& buffer);
+
+    Answer give(unsigned index) override;
+    Answer start(unsigned count) override;
+    Answer judge(unsigned index, int error);
+    Result<> watch(Job job, const Fence& fence) override;
+    void unwatch(unsigned index) override;
+    void set_deadline(Deadline deadline) override;
+    void wake() override;
+    void on_given() override;
+    void on_ready(std::uint64_t cookie, std::uint32_t events) override;
+    void on_deadline(MonotonicTime now) override;
+
+    Result<BufferCopy> ask_kernel(unsigned index) const;
+
+    Core& core_;
+    DeviceWatch& watch_;
+    const FileOptions& options_;
+    const int fd_;
+    const std::uint32_t type_;
+
+    /// Held over each call that changes the queue but DQBUF, as videobuf2's queue lock.
+    std::mutex queueing_mutex_;
+    /// Held over the part of DQBUF that does not wait, and while the kernel's queue is stopped.
+    std::mutex dqbuf_mutex_;
+    BufferTable buffers_;
+    unsigned known_ = 0;  ///< No buffer of this index or above was ever seen.
+    OutFences out_fences_;
+    bool owner_checked_ = false;
+    std::atomic<bool> has_buffers_{false};
+
+    Reactor::TimerId timer_ = Reactor::TimerId::None;
+    Wake waiter_wake_;
+    std::atomic<int> waiter_tid_{0};
+    Sync sync_;
+};
+
+}  // namespace v4lfence

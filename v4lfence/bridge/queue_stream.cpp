@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+//
+// STREAMON and STREAMOFF, the calls that make and drop buffers, and the end of the file. The kernel
+// comes first; what it agreed to is carried out here (SEMANTICS 5.4, 6.7).
+
+#include <algorithm>
+#include <cstring>
+
+#include "v4lfence/base/syscall.hpp"
+#include "v4lfence/bridge/queue.hpp"
+#include "v4lfence/bridge/remove_bufs.hpp"
+
+namespace v4lfence {
+
+namespace {
+
+bool is_gone(int error) {
+    return error == -ENODEV;
+}
+
+}  // namespace
+
+Result<> BridgeQueue::streamon(int* type) {
+    const std::lock_guard lock(queueing_mutex_);
+    V4LFENCE_TRY(sys::ioctl(fd_, VIDIOC_STREAMON, type));
+    V4LFENCE_TRY(sync_.stream_on());
+    watch_.on_given();
+    return {};
+}
+
+Result<> BridgeQueue::streamoff(int* type) {
+    const std::lock_guard lock(queueing_mutex_);
+    return cancel_with(VIDIOC_STREAMOFF, type, -ECANCELED);
+}
+
+/// Nothing is given while the kernel decides; what it has finished by then ends well, the rest with
+/// `error`.
+Result<> BridgeQueue::cancel_with(unsigned long request, void* argument, int error) {
+    const Sync::Pause pause(sync_);
+    watch_.pause();
+    const std::lock_guard no_dqbuf(dqbuf_mutex_);
+    const auto answer = sys::ioctl(fd_, request, argument);
+    if (!answer && !is_gone(answer.error().code)) {
+        watch_.resume();
+        return v4lfence::fail(answer.error().code, "the kernel refused");
+    }
+    if (answer) {
+        finish_stopped();
+    }
+    sync_.cancel(answer ? error : -ENODEV);
+    owner_checked_ = false;
+    watch_.resume();
+    if (!answer) {
+        return v4lfence::fail(answer.error().code, "the device is gone");
+    }
+    return {};
+}
+
+/// A stopped queue shows each buffer as the program's; those that were filled have the time of
+/// their capture, which videobuf2 clears at QBUF.
+void BridgeQueue::finish_stopped() {
+    for (auto job = sync_.first_given_fence(); job; job = sync_.next_given_fence(*job)) {
+        const auto seen = ask_kernel(job->index);
+        const bool filled =
+            seen && !V4L2_TYPE_IS_OUTPUT(type_) &&
+            (seen->buffer.timestamp.tv_sec != 0 || seen->buffer.timestamp.tv_usec != 0);
+        if (filled) {
+            sync_.finish(*job, seen->buffer.flags & V4L2_BUF_FLAG_ERROR ? -EIO : 0);
+        }
+    }
+}
+
+Result<> BridgeQueue::reqbufs(v4l2_requestbuffers& request) {
+    const std::lock_guard lock(queueing_mutex_);
+    V4LFENCE_TRY(cancel_with(VIDIOC_REQBUFS, &request, -ECANCELED));
+    forget_buffers();
+    refresh_order();
+    V4LFENCE_TRY(adopt());
+    request.capabilities |= capabilities();
+    return {};
+}
+
+Result<> BridgeQueue::create_bufs(v4l2_create_buffers& request) {
+    const std::lock_guard lock(queueing_mutex_);
+    V4LFENCE_TRY(sys::ioctl(fd_, VIDIOC_CREATE_BUFS, &request));
+    for (std::uint32_t made = 0; made < request.count; ++made) {
+        V4LFENCE_TRY(learn(request.index + made));
+    }
+    request.capabilities |= capabilities();
+    return {};
+}
+
+Result<> BridgeQueue::remove_bufs(void* range) {
+    const std::lock_guard lock(queueing_mutex_);
+    const auto& asked = *static_cast<const RemoveBuffers*>(range);
+    const Sync::Pause pause(sync_);
+    const std::size_t end = std::min<std::size_t>(std::size_t{asked.index} + asked.count, known_);
+    for (std::size_t index = asked.index; index < end; ++index) {
+        if (sync_.view(static_cast<unsigned>(index)).state != SlotState::Dequeued) {
+            return v4lfence::fail(-EBUSY, "a buffer is queued");
+        }
+    }
+    V4LFENCE_TRY(sys::ioctl(fd_, remove_bufs_request, range));
+    for (std::size_t index = asked.index; index < end; ++index) {
+        buffers_.make(static_cast<unsigned>(index)).exists.store(false);
+    }
+    return {};
+}
+
+std::uint32_t BridgeQueue::capabilities() const {
+    return V4L2_BUF_CAP_SUPPORTS_FENCES | (sync_.view().ordered ? V4L2_BUF_CAP_IS_ORDERED : 0);
+}
+
+void BridgeQueue::close() {
+    int type = static_cast<int>(type_);
+    const std::lock_guard lock(queueing_mutex_);
+    if (!cancel_with(VIDIOC_STREAMOFF, &type, -ECANCELED)) {
+        // It cannot be stopped any more, and the descriptor goes now.
+        const Sync::Pause pause(sync_);
+        sync_.cancel(-ENODEV);
+    }
+}
+
+// --- what is to be seen --------------------------------------------------------------------------
+
+Result<> BridgeQueue::querybuf(v4l2_buffer& buffer) {
+    buffer.flags &= ~fence_flags;
+    buffer.reserved2 = 0;
+    V4LFENCE_TRY(sys::ioctl(fd_, VIDIOC_QUERYBUF, &buffer));
+    overlay(buffer);
+    return {};
+}
+
+Result<> BridgeQueue::prepare_buf(v4l2_buffer& buffer) {
+    const std::lock_guard lock(queueing_mutex_);
+    V4LFENCE_TRY(check(buffer));
+    buffer.flags &= ~fence_flags;
+    buffer.reserved2 = 0;
+    V4LFENCE_TRY(sys::ioctl(fd_, VIDIOC_PREPARE_BUF, &buffer));
+    return {};
+}
+
+void BridgeQueue::overlay(v4l2_buffer& buffer) const {
+    const SlotView slot = sync_.view(buffer.index);
+    buffer.flags &= ~fence_flags;
+    buffer.reserved2 = 0;
+    if (slot.state == SlotState::Dequeued) {
+        return;
+    }
+    const Payload& payload = buffers_.find(buffer.index)->payload;
+    const bool given = slot.state == SlotState::Given || slot.state == SlotState::Done;
+    if (given) {
+        payload.restore_numbers(buffer);
+        const bool show_error = slot.expired && (buffer.flags & V4L2_BUF_FLAG_DONE);
+        buffer.flags |= show_error ? V4L2_BUF_FLAG_ERROR : 0;
+    } else {
+        payload.show_in(buffer);
+        buffer.flags &= ~V4L2_BUF_FLAG_PREPARED;
+        const bool finished = slot.state == SlotState::Failed && !slot.out_fence_pending;
+        buffer.flags |= finished ? V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_ERROR : V4L2_BUF_FLAG_QUEUED;
+    }
+    buffer.flags |= slot.in_fence_pending ? V4L2_BUF_FLAG_IN_FENCE : 0;
+    buffer.flags |= slot.out_fence_pending ? V4L2_BUF_FLAG_OUT_FENCE : 0;
+    v4l2_buffer_fence_fd(&buffer) = buffer.flags & fence_flags ? -1 : 0;
+}
+
+Result<> BridgeQueue::query_fences(v4l2_query_fences& query) {
+    const QueueView view = sync_.view();
+    const ProviderTraits* traits = V4LFENCE_TRY(out_fences_.traits(options_.provider.load(), view));
+    query.version = V4L2_FENCES_VERSION;
+    query.features = V4L2_FENCES_IN | V4L2_FENCES_OUT |
+                     (traits->kernel_waitable ? V4L2_FENCES_KERNEL_WAITABLE : 0) |
+                     (traits->errors ? V4L2_FENCES_ERRORS : 0) |
+                     (view.ordered ? V4L2_FENCES_ORDERED : 0);
+    query.bound_ms = traits->bound ? static_cast<std::uint32_t>(traits->bound->count()) : 0;
+    query.deadline_ms = options_.deadline_ms.load();
+    std::memset(query.provider, 0, sizeof query.provider);
+    std::memcpy(query.provider, traits->name.data(),
+                std::min(traits->name.size(), sizeof query.provider - 1));
+    return {};
+}
+
+}  // namespace v4lfence

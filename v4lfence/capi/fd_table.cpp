@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/capi/fd_table.hpp"
+
+#include <memory>
+
+namespace v4lfence {
+
+FdTable::Use::Use(Entry* entry) : entry_(entry) {
+    if (entry_ == nullptr || entry_->file.load(std::memory_order_relaxed) == nullptr) {
+        entry_ = nullptr;
+        return;
+    }
+    // Sequentially consistent with take(): either it sees us or we see its NULL.
+    entry_->users.fetch_add(1);
+    file_ = entry_->file.load();
+}
+
+FdTable::Use::~Use() {
+    if (entry_ != nullptr && entry_->users.fetch_sub(1) == 1) {
+        entry_->users.notify_all();
+    }
+}
+
+FdTable::Entry* FdTable::entry(int fd) const {
+    const auto number = static_cast<std::size_t>(fd);
+    if (fd < 0 || number >= chunk_size * chunks_max) {
+        return nullptr;
+    }
+    Chunk* chunk = chunks_[number / chunk_size].load(std::memory_order_acquire);
+    return chunk == nullptr ? nullptr : &(*chunk)[number % chunk_size];
+}
+
+BridgeFile* FdTable::put(int fd, BridgeFile& file) {
+    const auto number = static_cast<std::size_t>(fd);
+    std::atomic<Chunk*>& place = chunks_[number / chunk_size];
+    if (place.load(std::memory_order_acquire) == nullptr) {
+        auto made = std::make_unique<Chunk>();
+        Chunk* expected = nullptr;
+        if (place.compare_exchange_strong(expected, made.get())) {
+            (void)made.release();
+        }
+    }
+    return entry(fd)->file.exchange(&file);
+}
+
+BridgeFile* FdTable::take(int fd) {
+    Entry* found = entry(fd);
+    return found == nullptr ? nullptr : found->file.exchange(nullptr);
+}
+
+void FdTable::wait_unused(int fd) {
+    Entry* found = entry(fd);
+    for (unsigned users = found->users.load(); users != 0; users = found->users.load()) {
+        found->users.wait(users);
+    }
+}
+
+}  // namespace v4lfence

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+//
+// FdTable: from a descriptor's number to the file behind it, without a lock and without a system
+// call.
+
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+
+#include "v4lfence/bridge/file.hpp"
+
+namespace v4lfence {
+
+/// Thread: every member may be called from any thread.
+class FdTable {
+    struct Entry {
+        std::atomic<BridgeFile*> file{nullptr};
+        std::atomic<unsigned> users{0};
+    };
+
+public:
+    /// Keeps a file from going away while a call is inside it. Empty when the number is not ours.
+    class Use {
+    public:
+        explicit Use(Entry* entry);
+        ~Use();
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+
+        explicit operator bool() const noexcept { return file_ != nullptr; }
+        BridgeFile* operator->() const noexcept { return file_; }
+        BridgeFile& operator*() const noexcept { return *file_; }
+
+    private:
+        Entry* entry_;
+        BridgeFile* file_ = nullptr;
+    };
+
+    Use find(int fd) const { return Use(entry(fd)); }
+
+    /// Takes the file over. A stale entry of the same number is returned, for the caller to end.
+    BridgeFile* put(int fd, BridgeFile& file);
+
+    /// Nobody finds it any more; NULL when there was none.
+    BridgeFile* take(int fd);
+
+    /// When it returns no call that found the file of this number is inside any more.
+    void wait_unused(int fd);
+
+private:
+    static constexpr std::size_t chunk_size = 1024;
+    static constexpr std::size_t chunks_max = 1024;  ///< Linux' default fs.nr_open is 1048576.
+    using Chunk = std::array<Entry, chunk_size>;
+
+    Entry* entry(int fd) const;
+
+    std::array<std::atomic<Chunk*>, chunks_max> chunks_{};
+};
+
+}  // namespace v4lfence

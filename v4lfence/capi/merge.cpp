@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/capi/merge.hpp"
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "v4lfence/capi/process.hpp"
+#include "v4lfence/fence/fence.hpp"
+
+namespace v4lfence::capi {
+
+namespace {
+
+/// Waits for up to two fences and then ends a third; frees itself with that.
+class Merge final : private Reactor::Listener {
+public:
+    Merge(Process& process, Reactor& reactor, OwnedPromise& promise,
+          std::array<ImportedFence, 2> inputs)
+        : process_(process), reactor_(reactor), promise_(promise), inputs_(std::move(inputs)) {}
+
+    /// From here on it owns itself. Errors: ENOMEM, ENOSPC; then its fence has ended with that.
+    static Result<> start(std::unique_ptr<Merge> merge) {
+        Result<> started;
+        {
+            const std::lock_guard lock(merge->mutex_);
+            for (std::size_t input = 0; input < 2 && started; ++input) {
+                started = merge->watch(input);
+            }
+            if (!started) {
+                merge->failure_ = started.error().code;
+            }
+            merge->armed_ = true;
+        }
+        if (!started || merge->all_ended()) {
+            merge.release()->finish();
+        } else {
+            (void)merge.release();
+        }
+        return started;
+    }
+
+private:
+    Result<> watch(std::size_t input) {
+        if (inputs_[input].pending) {
+            watches_[input] = V4LFENCE_TRY(
+                reactor_.watch(inputs_[input].pending->fd(), EPOLLIN | EPOLLET, *this, input));
+        }
+        return {};
+    }
+
+    bool all_ended() {
+        const std::lock_guard lock(mutex_);
+        return inputs_[0].status.ended() && inputs_[1].status.ended();
+    }
+
+    void on_ready(std::uint64_t input, std::uint32_t /*events*/) override {
+        {
+            const std::lock_guard lock(mutex_);
+            const FenceStatus status = inputs_[input].pending->status();
+            if (inputs_[input].status.ended() || !status.ended()) {
+                return;
+            }
+            inputs_[input].status = status;
+            reactor_.unwatch(watches_[input]);
+            if (!armed_ || !inputs_[1 - input].status.ended()) {
+                return;
+            }
+        }
+        finish();
+    }
+
+    void finish() {
+        const std::unique_ptr<Merge> self(this);
+        int error = failure_;
+        for (std::size_t input = 0; input < 2; ++input) {
+            if (watches_[input] != Reactor::WatchId::None) {
+                reactor_.unwatch(watches_[input]);
+            }
+            error = error != 0 ? error : inputs_[input].status.error;
+        }
+        process_.promises.end(promise_, error);
+    }
+
+    Process& process_;
+    Reactor& reactor_;
+    OwnedPromise& promise_;
+    std::mutex mutex_;
+    std::array<ImportedFence, 2> inputs_;
+    std::array<Reactor::WatchId, 2> watches_{};
+    bool armed_ = false;
+    int failure_ = 0;
+};
+
+}  // namespace
+
+Result<UniqueFd> merge_fences(Process& process, std::string_view name, int first, int second) {
+    if (auto merged = merge_sync_files(name, first, second);
+        merged || merged.error().code != -EINVAL) {
+        return merged;
+    }
+    std::array<ImportedFence, 2> inputs{V4LFENCE_TRY(Fence::import(first, DmaBufAccess::Write)),
+                                        V4LFENCE_TRY(Fence::import(second, DmaBufAccess::Write))};
+    Core* core = V4LFENCE_TRY(process.context.core());
+    V4LFENCE_TRY(core->need_loop());
+    FenceProvider* provider = V4LFENCE_TRY(core->provider("user"));
+    auto context = V4LFENCE_TRY(provider->open_context());
+    V4LFENCE_TRY(context->begin_generation(false));
+    MintedFence minted = V4LFENCE_TRY(context->mint(0));
+    OwnedPromise& promise = process.promises.add(std::move(context), std::move(minted.promise));
+    V4LFENCE_TRY(Merge::start(
+        std::make_unique<Merge>(process, core->reactor(), promise, std::move(inputs))));
+    return std::move(minted.fd);
+}
+
+}  // namespace v4lfence::capi

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+//
+// What the C API keeps per process: the one Context, the files by number, the program's own
+// promises.
+
+#pragma once
+
+#include <list>
+#include <mutex>
+
+#include "v4lfence/bridge/context.hpp"
+#include "v4lfence/capi/fd_table.hpp"
+#include "v4lfence/fence/provider.hpp"
+
+namespace v4lfence::capi {
+
+/// A promise of the program's, with the context it was minted from.
+struct OwnedPromise {
+    std::unique_ptr<FenceContext> context;
+    FencePromise promise;
+    std::list<OwnedPromise>::iterator self;
+};
+
+/// Thread: every member may be called from any thread.
+class Promises final : public Context::ForkMember {
+public:
+    OwnedPromise& add(std::unique_ptr<FenceContext> context, FencePromise promise);
+    /// Ends and frees it.
+    void end(OwnedPromise& promise, int error);
+
+    void lock_for_fork() override { mutex_.lock(); }
+    void unlock_after_fork() override { mutex_.unlock(); }
+    void abandon() noexcept override;
+
+private:
+    std::mutex mutex_;
+    std::list<OwnedPromise> promises_;
+};
+
+struct Process {
+    Context context;
+    FdTable files;
+    Promises promises;
+};
+
+/// Made at the first call and never destroyed: threads may still be inside when the program ends.
+Process& process();
+
+/// -1 and errno, as a system call says it.
+int failed(const Error& error);
+
+}  // namespace v4lfence::capi

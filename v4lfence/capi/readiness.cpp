@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+//
+// v4lfence.h: readiness. The kernel's descriptor tells the truth but for two moments
+// (SEMANTICS 6.4, 5.1); these calls put that right and leave the rest to poll() and epoll.
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <span>
+
+#include "v4lfence/base/syscall.hpp"
+#include "v4lfence/base/time.hpp"
+#include "v4lfence/capi/process.hpp"
+#include "v4lfence/v4lfence.h"
+
+using namespace v4lfence;
+using capi::failed;
+using capi::process;
+
+namespace {
+
+constexpr short frame_events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+
+/// One poll() over the program's entries, in which those of fenced files are corrected. Each may
+/// take a second entry: the descriptor that rings when its answer may have changed.
+class Polling {
+public:
+    explicit Polling(std::span<pollfd> asked) : asked_(asked) {
+        storage_ = asked.size() * 2 <= inline_.size()
+                       ? inline_.data()
+                       : (heap_ = std::make_unique<pollfd[]>(asked.size() * 2)).get();
+    }
+
+    /// Looks once, waiting up to `timeout_ms`. How many entries are ready; 0 also when a bell rang
+    /// and it is worth looking again. Errors: EINTR.
+    Result<int> look(int timeout_ms) {
+        begin();
+        const std::span<pollfd> all(storage_, asked_.size() + bells_);
+        const auto polled = sys::poll(all, immediate_ ? 0 : timeout_ms);
+        const int ready = polled ? collect() : 0;
+        end();
+        V4LFENCE_TRY(polled);
+        return ready;
+    }
+
+    bool rang() const { return rang_; }
+
+private:
+    void begin() {
+        bells_ = 0;
+        immediate_ = rang_ = false;
+        for (std::size_t i = 0; i < asked_.size(); ++i) {
+            storage_[i] = pollfd{asked_[i].fd, asked_[i].events, 0};
+            const FdTable::Use file = process().files.find(asked_[i].fd);
+            if (!file || !file->fenced() || (asked_[i].events & frame_events) == 0) {
+                continue;
+            }
+            const auto bell = file->pollers();
+            if (!bell) {
+                continue;
+            }
+            (*bell)->begin();
+            storage_[asked_.size() + bells_++] = pollfd{(*bell)->fd(), POLLIN, 0};
+            const BridgeFile::Readiness now = file->readiness();
+            immediate_ = immediate_ || now.returnable || now.failed;
+            if (now.muted) {
+                storage_[i].events = static_cast<short>(asked_[i].events & ~frame_events);
+            }
+        }
+    }
+
+    int collect() {
+        int ready = 0;
+        for (std::size_t i = 0; i < asked_.size(); ++i) {
+            asked_[i].revents = storage_[i].revents;
+            const FdTable::Use file = process().files.find(asked_[i].fd);
+            if (file && file->fenced() && (asked_[i].events & frame_events) != 0) {
+                const BridgeFile::Readiness now = file->readiness();
+                if (now.returnable) {
+                    asked_[i].revents |= asked_[i].events & frame_events;
+                }
+                if (now.failed) {
+                    asked_[i].revents |= POLLERR;
+                }
+            }
+            ready += asked_[i].revents != 0 ? 1 : 0;
+        }
+        for (std::size_t bell = 0; bell < bells_; ++bell) {
+            rang_ = rang_ || storage_[asked_.size() + bell].revents != 0;
+        }
+        return ready;
+    }
+
+    void end() {
+        for (const pollfd& entry : asked_) {
+            const FdTable::Use file = process().files.find(entry.fd);
+            if (file && file->fenced() && (entry.events & frame_events) != 0) {
+                if (const auto bell = file->pollers()) {
+                    (*bell)->end();
+                }
+            }
+        }
+    }
+
+    static constexpr std::size_t entries_inline = 32;
+
+    std::span<pollfd> asked_;
+    std::array<pollfd, entries_inline> inline_{};
+    std::unique_ptr<pollfd[]> heap_;
+    pollfd* storage_ = nullptr;
+    std::size_t bells_ = 0;
+    bool immediate_ = false;
+    bool rang_ = false;
+};
+
+bool any_fenced(std::span<const pollfd> fds) {
+    return std::any_of(fds.begin(), fds.end(), [](const pollfd& entry) {
+        const FdTable::Use file = process().files.find(entry.fd);
+        return file && file->fenced();
+    });
+}
+
+Result<int> poll_corrected(std::span<pollfd> fds, int timeout_ms) {
+    const SystemClock clock;
+    const Deadline deadline = deadline_after_ms(timeout_ms, clock.now());
+    Polling polling(fds);
+    while (true) {
+        const int left = v4lfence::timeout_ms(deadline, clock.now());
+        const int ready = V4LFENCE_TRY(polling.look(left));
+        if (ready > 0 || (!polling.rang() && left == 0) || (deadline && clock.now() >= *deadline)) {
+            return ready;
+        }
+    }
+}
+
+/// select()'s three sets as poll() entries, and back.
+struct SelectSets {
+    fd_set* readable;
+    fd_set* writable;
+    fd_set* exceptional;
+
+    static bool has(const fd_set* set, int fd) { return set != nullptr && FD_ISSET(fd, set); }
+
+    short events_of(int fd) const {
+        return static_cast<short>((has(readable, fd) ? POLLIN : 0) |
+                                  (has(writable, fd) ? POLLOUT : 0) |
+                                  (has(exceptional, fd) ? POLLPRI : 0));
+    }
+
+    int store(const pollfd& entry) const {
+        int bits = 0;
+        const auto keep = [&](fd_set* set, short asked, short shown) {
+            if (set == nullptr || (entry.events & asked) == 0) {
+                return;
+            }
+            if (entry.revents & shown) {
+                FD_SET(entry.fd, set);
+                ++bits;
+            }
+        };
+        keep(readable, POLLIN, POLLIN | POLLHUP | POLLERR);
+        keep(writable, POLLOUT, POLLOUT | POLLERR);
+        keep(exceptional, POLLPRI, POLLPRI);
+        return bits;
+    }
+
+    void clear() const {
+        for (fd_set* set : {readable, writable, exceptional}) {
+            if (set != nullptr) {
+                FD_ZERO(set);
+            }
+        }
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+int v4lfence_poll(struct pollfd* fds, nfds_t count, int timeout_ms) {
+    const std::span<pollfd> entries(fds, fds != nullptr ? count : 0);
+    if (!any_fenced(entries)) {
+        return ::poll(fds, count, timeout_ms);
+    }
+    const auto ready = poll_corrected(entries, timeout_ms);
+    return ready ? *ready : failed(ready.error());
+}
+
+int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* exceptional,
+                    struct timeval* timeout) {
+    if (nfds < 0 || nfds > FD_SETSIZE) {
+        return failed(Error{-EINVAL, "select"});
+    }
+    const SelectSets sets{readable, writable, exceptional};
+    std::array<pollfd, FD_SETSIZE> entries;
+    std::size_t count = 0;
+    for (int fd = 0; fd < nfds; ++fd) {
+        if (const short events = sets.events_of(fd)) {
+            entries[count++] = pollfd{fd, events, 0};
+        }
+    }
+    const std::span<pollfd> asked(entries.data(), count);
+    if (!any_fenced(asked)) {
+        return ::select(nfds, readable, writable, exceptional, timeout);
+    }
+    const std::int64_t wait_ms =
+        timeout != nullptr ? std::int64_t{timeout->tv_sec} * 1000 + (timeout->tv_usec + 999) / 1000
+                           : -1;
+    const auto ready =
+        poll_corrected(asked, static_cast<int>(std::min<std::int64_t>(wait_ms, INT32_MAX)));
+    if (!ready) {
+        return failed(ready.error());
+    }
+    sets.clear();
+    int bits = 0;
+    for (const pollfd& entry : asked) {
+        if (entry.revents & POLLNVAL) {
+            return failed(Error{-EBADF, "select"});
+        }
+        bits += sets.store(entry);
+    }
+    return bits;
+}
+
+int v4lfence_epoll_ctl(int epfd, int op, int fd, struct epoll_event* event) {
+    const FdTable::Use file = process().files.find(fd);
+    if (!file) {
+        return ::epoll_ctl(epfd, op, fd, event);
+    }
+    const auto done = file->epoll_ctl(epfd, op, event);
+    return done ? 0 : failed(done.error());
+}
+
+}  // extern "C"

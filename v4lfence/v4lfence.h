@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * v4lfence: explicit synchronization for V4L2 on stock kernels. Start here to use the library from
+ * C; v4lfence.hpp puts owning C++ types over the same calls, uapi_fences.h holds the flags and the
+ * query.
+ *
+ * The calls have the shape of libv4l2: replace open() by v4lfence_open() and so on. The descriptor
+ * is the kernel's own, so it can be polled, mapped, duplicated and passed on as before; V4L2 ioctls
+ * and close() must come through this library. Until a fence is asked for, each call goes to the
+ * kernel unchanged and no thread exists.
+ *
+ * Unless a comment says otherwise: thread-safe; returns -1 (MAP_FAILED) and sets errno on error, as
+ * the system call of the same name does.
+ */
+#ifndef V4LFENCE_V4LFENCE_H
+#define V4LFENCE_V4LFENCE_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/select.h>
+#include <sys/types.h>
+
+#include "v4lfence/uapi_fences.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+struct epoll_event;
+
+/* ---- Files --------------------------------------------------------------------------------------
+ */
+
+/* Opens a V4L2 node. A mode follows `flags` where open() takes one. Any other file is opened too,
+ * and left alone. */
+int v4lfence_open(const char* path, int flags, ...);
+
+/* Ends the stream, ends every fence that has not ended (-ECANCELED), closes the descriptor. */
+int v4lfence_close(int fd);
+
+/* As ioctl(2). VIDIOC_QBUF takes and returns fences, see uapi_fences.h. On a descriptor that
+ * v4lfence_open() did not return it is ioctl(2), nothing else. */
+int v4lfence_ioctl(int fd, unsigned long request, ...);
+
+void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int64_t offset);
+int v4lfence_munmap(void* addr, size_t length);
+ssize_t v4lfence_read(int fd, void* buffer, size_t count);
+ssize_t v4lfence_write(int fd, const void* buffer, size_t count);
+
+/* ---- Readiness ----------------------------------------------------------------------------------
+ *
+ * The descriptor itself may be polled. Two moments are only right through these: while every queued
+ * buffer waits for a fence after STREAMON the kernel, which has seen no buffer yet, says POLLERR;
+ * and a buffer that is returned because its in-fence failed never was in the kernel, so the kernel
+ * does not announce it.
+ */
+int v4lfence_poll(struct pollfd* fds, nfds_t count, int timeout_ms);
+int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* exceptional,
+                    struct timeval* timeout);
+/* Registers a file so that a plain epoll_wait() tells the truth. */
+int v4lfence_epoll_ctl(int epfd, int op, int fd, struct epoll_event* event);
+
+/* ---- Choices for one file -----------------------------------------------------------------------
+ *
+ * Each is a fence option: the file counts as fenced from then on.
+ */
+
+/* Who makes the out-fences: "auto" (as "user"), "user", "eventfd", "vgem", "sw_sync". Holds for
+ * buffers queued later. Errors: EINVAL no such provider; ENODEV this machine does not have it
+ * (v4lfence_provider_reason() says why). */
+int v4lfence_set_provider(int fd, const char* name);
+
+/* An in-fence that has not ended `deadline_ms` after its QBUF counts as failed with -ETIME. 0, the
+ * default: wait for ever, as the RFC does. Holds for buffers queued later. */
+int v4lfence_set_deadline(int fd, unsigned deadline_ms);
+
+/* For programs built for the RFC: VIDIOC_QUERYCAP reports 0x20000000, v5's V4L2_CAP_ORDERED, where
+ * every format of the device is ordered. In today's headers that bit means V4L2_CAP_IO_MC, so it is
+ * off unless asked for. */
+int v4lfence_set_rfc_caps(int fd, int on);
+
+/* The last buffer of this file whose fence was given up on. */
+struct v4lfence_expiry {
+    uint32_t count; /* how many so far; 0: none, and the rest means nothing */
+    uint32_t type;  /* enum v4l2_buf_type */
+    uint32_t index;
+    int32_t error; /* -ETIME */
+    uint32_t
+        bound; /* 1: the bound of a kernel-waitable out-fence; 0: the deadline of an in-fence */
+    uint32_t reserved;
+    int64_t queued_at_ns; /* CLOCK_MONOTONIC */
+    int64_t expired_at_ns;
+    char driver_name[32]; /* of the in-fence, where it is a sync_file; else its kind */
+    char timeline_name[32];
+};
+int v4lfence_last_expiry(int fd, struct v4lfence_expiry* expiry);
+
+/* Why this machine lacks a provider, or NULL if it has it. The text stays valid until the process
+ * ends. */
+const char* v4lfence_provider_reason(const char* name);
+
+/* ---- Fences -------------------------------------------------------------------------------------
+ *
+ * A fence is a descriptor: a sync_file, an eventfd, the read end of a pipe, or a socket. It ends
+ * once, when it becomes readable or hangs up.
+ */
+enum v4lfence_fence_state {
+    V4LFENCE_PENDING = 0,
+    V4LFENCE_SIGNALED = 1,
+    V4LFENCE_FAILED = 2,
+};
+
+struct v4lfence_fence_result {
+    int32_t state;       /* enum v4lfence_fence_state */
+    int32_t error;       /* negative errno when failed, else 0 */
+    int64_t ended_at_ns; /* CLOCK_MONOTONIC, where the kind of fence knows it; else 0 */
+};
+
+/* Never blocks. Errors: EINVAL not a fence. */
+int v4lfence_fence_status(int fence_fd, struct v4lfence_fence_result* result);
+
+/* Waits until the fence has ended, well or badly; `result` may be NULL. `timeout_ms` -1: for ever.
+ * Errors: ETIME; EINVAL not a fence; EINTR. */
+int v4lfence_fence_wait(int fence_fd, int timeout_ms, struct v4lfence_fence_result* result);
+
+/* A new fence that ends when both have, badly if either did. The inputs stay the caller's. `name`
+ * is what the kernel shows for it, where it is a sync_file. Errors: EINVAL one is not a fence;
+ * EMFILE. */
+int v4lfence_fence_merge(const char* name, int first, int second);
+
+/* The program's own fences, for stages that are not V4L2. */
+struct v4lfence_promise;
+
+/* Makes a pending fence; returns the maker's side and stores the descriptor to hand out. NULL and
+ * errno on error, as v4lfence_set_provider() and EMFILE. */
+struct v4lfence_promise* v4lfence_promise_create(const char* provider, int* fence_fd);
+
+/* Ends the fence: 0 well, a negative errno badly. Frees the promise. */
+void v4lfence_promise_end(struct v4lfence_promise* promise, int error);
+
+/* ---- The loop -----------------------------------------------------------------------------------
+ *
+ * Fences are waited for by a thread of the library, which starts with the first fence. A program
+ * that wants no thread runs the work in its own loop instead.
+ */
+
+/* Before the first fence. Returns a descriptor, the library's, that is readable while there is work
+ * for v4lfence_dispatch(). Errors: EBUSY a thread does it already. */
+int v4lfence_use_own_loop(void);
+
+/* Does what is due, without blocking. Returns how many events were handled. Call it from one thread
+ * at a time. */
+int v4lfence_dispatch(void);
+
+/* Counters of this process, for tests and for the curious. */
+struct v4lfence_stats {
+    uint64_t wakeups; /* times the thread or v4lfence_dispatch() looked for work */
+    uint64_t fences_made;
+    uint64_t fences_ended; /* of those made */
+    uint64_t in_fences;    /* waited for */
+    uint64_t threads;      /* running now */
+    uint64_t fenced_files; /* open now */
+};
+/* Fills the first `size` bytes. Errors: EINVAL `size` is 0. */
+int v4lfence_get_stats(struct v4lfence_stats* stats, size_t size);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+//
+// Owning C++ types over v4lfence.h, header-only: a File and a Fence that close themselves. Errors
+// are negative errnos; nothing throws. C++17.
+
+#pragma once
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "v4lfence/v4lfence.h"
+
+namespace v4lfence::api {
+
+/// A fence's descriptor. Empty: no fence.
+class Fence {
+public:
+    Fence() noexcept = default;
+    explicit Fence(int fd) noexcept : fd_(fd) {}
+    Fence(Fence&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fence& operator=(Fence&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    Fence(const Fence&) = delete;
+    Fence& operator=(const Fence&) = delete;
+    ~Fence() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+    int fd() const noexcept { return fd_; }
+    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+
+    /// As v4lfence_fence_status(); a state of FAILED with the errno when it cannot be asked.
+    v4lfence_fence_result status() const noexcept {
+        v4lfence_fence_result result{};
+        if (v4lfence_fence_status(fd_, &result) < 0) {
+            result.state = V4LFENCE_FAILED;
+            result.error = -errno;
+        }
+        return result;
+    }
+    /// 0 once it has ended, well or badly; -ETIME; -EINTR.
+    [[nodiscard]] int wait(int timeout_ms) const noexcept {
+        return v4lfence_fence_wait(fd_, timeout_ms, nullptr) < 0 ? -errno : 0;
+    }
+    /// Empty, and errno, where it fails.
+    static Fence merge(const char* name, const Fence& first, const Fence& second) noexcept {
+        return Fence(v4lfence_fence_merge(name, first.fd_, second.fd_));
+    }
+
+private:
+    int fd_ = -1;
+};
+
+/// An open V4L2 node.
+class File {
+public:
+    File() noexcept = default;
+    explicit File(const char* path, int flags) noexcept : fd_(v4lfence_open(path, flags)) {}
+    File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    File& operator=(File&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File() {
+        if (fd_ >= 0) {
+            v4lfence_close(fd_);
+        }
+    }
+
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+    int fd() const noexcept { return fd_; }
+
+    /// What the ioctl returned, or a negative errno.
+    template <class Argument>
+    [[nodiscard]] int ioctl(unsigned long request, Argument* argument) const noexcept {
+        const int value = v4lfence_ioctl(fd_, request, argument);
+        return value < 0 ? -errno : value;
+    }
+
+    /// VIDIOC_QBUF. An in-fence stays the caller's; the out-fence is put into `out` where one is
+    /// passed. 0 or a negative errno.
+    [[nodiscard]] int queue(v4l2_buffer& buffer, const Fence* in, Fence* out) const noexcept {
+        buffer.flags &= ~(V4L2_BUF_FLAG_IN_FENCE | V4L2_BUF_FLAG_OUT_FENCE);
+        buffer.flags |= in != nullptr ? V4L2_BUF_FLAG_IN_FENCE : 0;
+        buffer.flags |= out != nullptr ? V4L2_BUF_FLAG_OUT_FENCE : 0;
+        v4l2_buffer_fence_fd(&buffer) = in != nullptr ? in->fd() : -1;
+        const int status = ioctl(VIDIOC_QBUF, &buffer);
+        if (status == 0 && out != nullptr) {
+            *out = Fence(v4l2_buffer_fence_fd(&buffer));
+        }
+        return status;
+    }
+
+private:
+    int fd_ = -1;
+};
+
+}  // namespace v4lfence::api
