@@ -25,16 +25,9 @@ void Context::add(BridgeFile& file) {
 }
 
 void Context::remove(BridgeFile& file) {
-    {
-        const std::lock_guard lock(mutex_);
-        std::erase(files_, &file);
-        if (!file.fenced() || fenced_files_.fetch_sub(1) > 1) {
-            return;
-        }
-    }
-    if (Core* core = existing_core()) {
-        core->release_loop();
-    }
+    const std::lock_guard lock(mutex_);
+    std::erase(files_, &file);
+    fenced_files_.fetch_sub(file.fenced() ? 1 : 0);
 }
 
 BridgeFile* Context::find_owner(const BridgeFile& asking, std::uint32_t type) const {

@@ -24,7 +24,6 @@ public:
     Core* existing_core() const noexcept { return core_.load(std::memory_order_acquire); }
 
     void add(BridgeFile& file);
-    /// The last fenced file that goes takes the thread with it.
     void remove(BridgeFile& file);
     void count_fenced() noexcept { fenced_files_.fetch_add(1); }
     unsigned fenced_files() const noexcept { return fenced_files_.load(); }

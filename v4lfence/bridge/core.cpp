@@ -42,14 +42,14 @@ Result<const char*> Core::reason(std::string_view name) {
 }
 
 Result<> Core::need_loop() {
-    if (loop_ready_.load(std::memory_order_acquire)) {
+    if (loop_ready_.load()) {
         return {};
     }
     const std::lock_guard lock(mutex_);
     if (!own_loop_) {
         V4LFENCE_TRY(reactor_->start_thread());
     }
-    loop_ready_.store(true, std::memory_order_release);
+    loop_ready_.store(true);
     return {};
 }
 
@@ -60,11 +60,20 @@ Result<int> Core::use_own_loop() {
     return reactor_->fd();
 }
 
-void Core::release_loop() {
-    const std::lock_guard lock(mutex_);
-    if (!own_loop_ && loop_ready_.exchange(false)) {
-        reactor_->stop_thread();
+void Core::drop_loop_user() {
+    if (loop_users_.fetch_sub(1) > 1 || reactor_->on_dispatching_thread()) {
+        return;
     }
+    const std::lock_guard lock(mutex_);
+    if (own_loop_ || !loop_ready_.exchange(false)) {
+        return;
+    }
+    // Either a new user sees that the loop is not ready, or we see the user.
+    if (loop_users_.load() > 0) {
+        loop_ready_.store(true);
+        return;
+    }
+    reactor_->stop_thread();
 }
 
 void Core::abandon() noexcept {

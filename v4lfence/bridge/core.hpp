@@ -35,14 +35,15 @@ public:
     /// Why the machine lacks a provider; NULL if it has it. Errors: EINVAL no such name.
     Result<const char*> reason(std::string_view name);
 
-    /// A fence is about to be waited for or made: whoever has no loop of its own gets the thread
-    /// (SEMANTICS 7.3).
+    /// Somebody has fences: while one does, the loop stays (SEMANTICS 7.3).
+    void add_loop_user() noexcept { loop_users_.fetch_add(1); }
+    /// The last one takes the thread with it, unless this is called on the thread itself.
+    void drop_loop_user();
+    /// A loop user is about to make a fence or to wait for one: whoever has no loop of its own gets
+    /// the thread. Errors: EAGAIN.
     Result<> need_loop();
-
     /// The caller runs the loop; its descriptor. Errors: EBUSY the thread runs already.
     Result<int> use_own_loop();
-    /// The last fenced file is gone: the thread ends. Not from within a callback.
-    void release_loop();
 
     /// In a forked child, with the reactor prepared for it.
     void abandon() noexcept;
@@ -56,6 +57,7 @@ private:
     FenceCounters counters_;
     std::mutex mutex_;
     std::array<std::unique_ptr<ProbedProvider>, std::size(provider_names)> providers_;
+    std::atomic<unsigned> loop_users_{0};
     std::atomic<bool> loop_ready_{false};
     bool own_loop_ = false;
     std::unique_ptr<Reactor> reactor_;  ///< Last: its thread ends before the rest goes.

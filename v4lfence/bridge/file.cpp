@@ -7,7 +7,7 @@
 
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/bridge/context.hpp"
-#include "v4lfence/bridge/order.hpp"
+#include "v4lfence/bridge/node.hpp"
 #include "v4lfence/bridge/remove_bufs.hpp"
 
 namespace v4lfence {
@@ -111,6 +111,7 @@ Result<> BridgeFile::become_fenced() {
     const std::lock_guard lock(queues_mutex_);
     if (!fenced()) {
         core_ = V4LFENCE_TRY(context_.core());
+        core_->add_loop_user();
         context_.count_fenced();
         fenced_.store(true, std::memory_order_release);
     }
@@ -327,8 +328,11 @@ void BridgeFile::close() {
                 queue->close();
             }
         }
-        pause();
         context_.remove(*this);
+        if (fenced()) {
+            pause();
+            core_->drop_loop_user();
+        }
     }
 }
 

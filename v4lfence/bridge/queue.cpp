@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "v4lfence/base/syscall.hpp"
-#include "v4lfence/bridge/order.hpp"
+#include "v4lfence/bridge/node.hpp"
 
 namespace v4lfence {
 
@@ -50,12 +50,7 @@ Result<std::unique_ptr<BridgeQueue>> BridgeQueue::create(Core& core, DeviceWatch
                                                          const FileOptions& options, int fd,
                                                          std::uint32_t type, bool adopts,
                                                          bool streaming) {
-    v4l2_format format{};
-    format.type = type;
-    if (const auto known = sys::ioctl_retry(fd, VIDIOC_G_FMT, &format); !known) {
-        return v4lfence::fail(known.error().code == -ENODEV ? -ENODEV : -EINVAL,
-                              "no queue of this type");
-    }
+    V4LFENCE_TRY(check_kernel_queue(fd, type));
     std::unique_ptr<BridgeQueue> queue(new BridgeQueue(core, watch, options, fd, type));
     V4LFENCE_TRY(queue->waiter_wake_.open());
     queue->timer_ = V4LFENCE_TRY(core.reactor().add_timer(*queue));

@@ -125,9 +125,8 @@ int v4lfence_open(const char* path, int flags, ...) {
 int v4lfence_close(int fd) {
     BridgeFile* file = process().files.take(fd);
     if (file != nullptr) {
-        file->close();
         process().files.wait_unused(fd);
-        delete file;
+        bury(file);
     }
     return ::close(fd);
 }

@@ -19,13 +19,18 @@ namespace {
 /// Waits for up to two fences and then ends a third; frees itself with that.
 class Merge final : private Reactor::Listener {
 public:
-    Merge(Process& process, Reactor& reactor, OwnedPromise& promise,
-          std::array<ImportedFence, 2> inputs)
-        : process_(process), reactor_(reactor), promise_(promise), inputs_(std::move(inputs)) {}
+    Merge(Process& process, Core& core, OwnedPromise& promise, std::array<ImportedFence, 2> inputs)
+        : process_(process), core_(core), reactor_(core.reactor()), promise_(promise),
+          inputs_(std::move(inputs)) {
+        core_.add_loop_user();
+    }
+    ~Merge() { core_.drop_loop_user(); }
+    Merge(const Merge&) = delete;
+    Merge& operator=(const Merge&) = delete;
 
     /// From here on it owns itself. Errors: ENOMEM, ENOSPC; then its fence has ended with that.
     static Result<> start(std::unique_ptr<Merge> merge) {
-        Result<> started;
+        Result<> started = merge->core_.need_loop();
         {
             const std::lock_guard lock(merge->mutex_);
             for (std::size_t input = 0; input < 2 && started; ++input) {
@@ -87,6 +92,7 @@ private:
     }
 
     Process& process_;
+    Core& core_;
     Reactor& reactor_;
     OwnedPromise& promise_;
     std::mutex mutex_;
@@ -106,14 +112,12 @@ Result<UniqueFd> merge_fences(Process& process, std::string_view name, int first
     std::array<ImportedFence, 2> inputs{V4LFENCE_TRY(Fence::import(first, DmaBufAccess::Write)),
                                         V4LFENCE_TRY(Fence::import(second, DmaBufAccess::Write))};
     Core* core = V4LFENCE_TRY(process.context.core());
-    V4LFENCE_TRY(core->need_loop());
     FenceProvider* provider = V4LFENCE_TRY(core->provider("user"));
     auto context = V4LFENCE_TRY(provider->open_context());
     V4LFENCE_TRY(context->begin_generation(false));
     MintedFence minted = V4LFENCE_TRY(context->mint(0));
     OwnedPromise& promise = process.promises.add(std::move(context), std::move(minted.promise));
-    V4LFENCE_TRY(Merge::start(
-        std::make_unique<Merge>(process, core->reactor(), promise, std::move(inputs))));
+    V4LFENCE_TRY(Merge::start(std::make_unique<Merge>(process, *core, promise, std::move(inputs))));
     return std::move(minted.fd);
 }
 

@@ -59,6 +59,10 @@ bool Reactor::has_thread() const noexcept {
     return impl_->has_thread();
 }
 
+bool Reactor::on_dispatching_thread() const {
+    return impl_->called_from_callback();
+}
+
 Result<> Reactor::use_own_loop() {
     return impl_->use_own_loop();
 }

@@ -68,6 +68,8 @@ public:
     /// Ends and joins it. Not from within a callback.
     void stop_thread();
     bool has_thread() const noexcept;
+    /// Is this a callback, or called from one?
+    bool on_dispatching_thread() const;
 
     /// For the caller's loop: from now on no thread may be started. Errors: EBUSY one runs.
     Result<> use_own_loop();

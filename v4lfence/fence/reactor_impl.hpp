@@ -42,6 +42,10 @@ public:
 
     Result<> start_thread();
     void stop_thread();
+    bool called_from_callback() {
+        const Lock lock(mutex_);
+        return on_dispatching_thread();
+    }
     bool has_thread() const noexcept { return has_thread_.load(std::memory_order_acquire); }
 
     Result<> use_own_loop();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-#include "v4lfence/sync/line.hpp"
+#include <gtest/gtest.h>
 
 #include <initializer_list>
 #include <string>
 #include <utility>
 
-#include <gtest/gtest.h>
+#include "v4lfence/sync/line.hpp"
 
 namespace v4lfence {
 namespace {
@@ -27,8 +27,8 @@ class LineTest : public ::testing::Test {
 protected:
     LineTest() { line_.resize(8); }
 
-    /// One letter for each buffer from 0: h(eld), w(aiting: with a pending in-fence), I (being given), g(iven), d(one),
-    /// f(ailed). Capitals of these have an out-fence.
+    /// One letter for each buffer from 0: h(eld), w(aiting: with a pending in-fence), I (being
+    /// given), g(iven), d(one), f(ailed). Capitals of these have an out-fence.
     void make(const std::string& letters) {
         for (unsigned index = 0; index < letters.size(); ++index) {
             const char letter = letters[index];
@@ -37,23 +37,23 @@ protected:
                 line_[index].out = FencePromise(fences_, UniqueFd(), index);
             }
             switch (letter | 0x20) {
-                case 'w':
-                    line_[index].in_pending = true;
-                    break;
-                case 'i':
-                    go(index, {SlotState::Giving});
-                    break;
-                case 'g':
-                    go(index, {SlotState::Giving, SlotState::Given});
-                    break;
-                case 'd':
-                    go(index, {SlotState::Giving, SlotState::Given, SlotState::Done});
-                    break;
-                case 'f':
-                    go(index, {SlotState::Failed});
-                    break;
-                default:
-                    break;
+            case 'w':
+                line_[index].in_pending = true;
+                break;
+            case 'i':
+                go(index, {SlotState::Giving});
+                break;
+            case 'g':
+                go(index, {SlotState::Giving, SlotState::Given});
+                break;
+            case 'd':
+                go(index, {SlotState::Giving, SlotState::Given, SlotState::Done});
+                break;
+            case 'f':
+                go(index, {SlotState::Failed});
+                break;
+            default:
+                break;
             }
         }
     }
@@ -84,8 +84,8 @@ TEST(LineMoves, table_is_the_life_of_a_buffer) {
     constexpr auto done = SlotState::Done;
     constexpr auto failed = SlotState::Failed;
     const std::initializer_list<std::pair<SlotState, SlotState>> legal{
-        {dequeued, held}, {held, dequeued}, {held, giving},    {held, failed},   {giving, dequeued},
-        {giving, held},   {giving, given},  {giving, done},    {giving, failed}, {given, dequeued},
+        {dequeued, held}, {held, dequeued}, {held, giving},   {held, failed},    {giving, dequeued},
+        {giving, held},   {giving, given},  {giving, done},   {giving, failed},  {given, dequeued},
         {given, held},    {given, done},    {done, dequeued}, {failed, dequeued}};
     std::size_t count = 0;
     for (const auto& row : legal_moves) {

@@ -65,7 +65,7 @@ Result<> Sync::queue(Submission submission) {
         V4LFENCE_TRY(place_in_line(submission, turn));
         const Job job = *turn.own;
         step(lock, turn);
-        if (line_.is(job, SlotState::Held)) {
+        if (line_.is(job, SlotState::Held) || line_.is(job, SlotState::Failed)) {
             line_[job.index].was_held = true;
         }
     }

@@ -2,12 +2,11 @@
 //
 // The way in: QBUF, the gate, the start, the token.
 
-#include <vector>
-
 #include <gtest/gtest.h>
 
-#include "v4lfence/base/syscall.hpp"
-#include "v4lfence/fence/testing/descriptors.hpp"
+#include <vector>
+
+#include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/sync/testing/rig.hpp"
 
 namespace v4lfence {

@@ -63,8 +63,8 @@ struct With {
     bool in = false;
     int in_error = 0;
     bool out = true;
-    std::optional<std::chrono::milliseconds> deadline;
-    std::optional<std::chrono::milliseconds> bound;
+    std::optional<std::chrono::milliseconds> deadline{};
+    std::optional<std::chrono::milliseconds> bound{};
 };
 inline constexpr With in_fence{.in = true};
 inline constexpr With bare{.out = false};

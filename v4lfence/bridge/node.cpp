@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "v4lfence/bridge/order.hpp"
+#include "v4lfence/bridge/node.hpp"
 
 #include <linux/videodev2.h>
 
@@ -63,6 +63,29 @@ std::uint32_t current_format(int fd, std::uint32_t type) {
     return is_multiplanar(type) ? format.fmt.pix_mp.pixelformat : format.fmt.pix.pixelformat;
 }
 
+/// Which capabilities stand for a queue of a buffer type, by the type's number.
+constexpr std::array<std::uint32_t, V4L2_BUF_TYPE_META_OUTPUT + 1> queue_capabilities = {
+    0,
+    V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_M2M,
+    V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_M2M,
+    0,  // overlays have no buffers
+    V4L2_CAP_VBI_CAPTURE,
+    V4L2_CAP_VBI_OUTPUT,
+    V4L2_CAP_SLICED_VBI_CAPTURE,
+    V4L2_CAP_SLICED_VBI_OUTPUT,
+    0,
+    V4L2_CAP_VIDEO_CAPTURE_MPLANE | V4L2_CAP_VIDEO_M2M_MPLANE,
+    V4L2_CAP_VIDEO_OUTPUT_MPLANE | V4L2_CAP_VIDEO_M2M_MPLANE,
+    V4L2_CAP_SDR_CAPTURE,
+    V4L2_CAP_SDR_OUTPUT,
+    V4L2_CAP_META_CAPTURE,
+    V4L2_CAP_META_OUTPUT,
+};
+
+std::uint32_t node_capabilities(const v4l2_capability& caps) {
+    return (caps.capabilities & V4L2_CAP_DEVICE_CAPS) ? caps.device_caps : caps.capabilities;
+}
+
 struct Node {
     bool known = false;
     bool listed_unordered = false;
@@ -77,8 +100,7 @@ Node identify(int fd) {
     }
     const auto* name = reinterpret_cast<const char*>(caps.driver);
     const std::string_view driver(name, strnlen(name, sizeof caps.driver));
-    const std::uint32_t mine =
-        (caps.capabilities & V4L2_CAP_DEVICE_CAPS) ? caps.device_caps : caps.capabilities;
+    const std::uint32_t mine = node_capabilities(caps);
     return Node{true,
                 std::find(std::begin(unordered_drivers), std::end(unordered_drivers), driver) !=
                     std::end(unordered_drivers),
@@ -87,6 +109,17 @@ Node identify(int fd) {
 }
 
 }  // namespace
+
+Result<> check_kernel_queue(int fd, std::uint32_t buffer_type) {
+    v4l2_capability caps{};
+    V4LFENCE_TRY(sys::ioctl_retry(fd, VIDIOC_QUERYCAP, &caps));
+    const bool exists = buffer_type < queue_capabilities.size() &&
+                        (node_capabilities(caps) & queue_capabilities[buffer_type]) != 0;
+    if (!exists) {
+        return fail(-EINVAL, "no queue of this buffer type");
+    }
+    return {};
+}
 
 bool kernel_queue_is_ordered(int fd) {
     const Node node = identify(fd);
