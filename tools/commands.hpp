@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+//
+// The commands of the program `v4lfence`, one file each. main.cpp parses and runs them.
+
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "tools/failure.hpp"
+
+namespace v4lfence {
+
+struct Command {
+    CLI::App* app = nullptr;          ///< Its arguments; owned by the program's parser.
+    std::function<ExitStatus()> run;  ///< Called once, after parsing. Prints its own messages.
+};
+
+Command add_devices_command(CLI::App& program);
+Command add_stream_command(CLI::App& program);
+Command add_conform_command(CLI::App& program);
+
+/// Prints the sentence to stderr as `v4lfence COMMAND: ...` and returns the status.
+ExitStatus report_failure(const char* command, const Failure& failure);
+
+}  // namespace v4lfence

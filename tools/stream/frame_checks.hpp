@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+//
+// What is checked of each frame, apart from its fences: its numbers, its memory, and what is in the
+// picture.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "tools/stream/buffers.hpp"
+#include "tools/stream/number_checks.hpp"
+#include "tools/stream/options.hpp"
+#include "tools/stream/picture.hpp"
+#include "tools/stream/promises.hpp"
+#include "tools/stream/result.hpp"
+
+namespace v4lfence {
+
+class FrameChecks {
+public:
+    /// Everything is borrowed and must outlive it. Makes the promises that this stream can be held
+    /// to.
+    FrameChecks(const StreamChoices& options, const Camera& camera, const BufferPool& pool,
+                Promises& promises, StreamCounters& counters);
+
+    /// Before QBUF: the device has to write over it.
+    void prepare(unsigned index);
+    void queued(std::uint64_t number) { numbers_.queued(number); }
+    void check(const TakenFrame& frame);
+
+    /// Frame numbers in QBUF order that have not come back.
+    const std::vector<std::uint64_t>& outstanding() const { return numbers_.outstanding(); }
+
+    /// Empty when the format is not one that can be shown.
+    std::optional<ImageView> view(unsigned index) const;
+
+private:
+    void check_memory(const TakenFrame& frame);
+    void check_picture(const TakenFrame& frame);
+
+    const StreamChoices& options_;
+    const Camera& camera_;
+    const BufferPool& pool_;
+    Promises& promises_;
+    NumberChecks numbers_;
+    PixelCheck pixels_;
+    std::vector<std::uint32_t> strides_;
+};
+
+/// What `Auto` means for this camera.
+PixelCheck recognise_picture(PixelCheck choice, const Camera& camera);
+
+}  // namespace v4lfence

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// Latencies and what is told of them.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace v4lfence {
+
+/// In nanoseconds. A capture time lies in the future with some drivers, so values may be negative.
+struct LatencySummary {
+    std::size_t count = 0;
+    std::int64_t p50 = 0;
+    std::int64_t p90 = 0;
+    std::int64_t p99 = 0;
+    std::int64_t max = 0;
+};
+
+class LatencySamples {
+public:
+    explicit LatencySamples(std::size_t expected) { samples_.reserve(expected); }
+
+    void add(std::int64_t ns) { samples_.push_back(ns); }
+
+    /// Nearest rank: every number shown was measured. Empty without samples.
+    std::optional<LatencySummary> summary() const;
+
+private:
+    std::vector<std::int64_t> samples_;
+};
+
+}  // namespace v4lfence

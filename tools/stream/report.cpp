@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+
+#include "tools/stream/report.hpp"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+
+#include "tools/video/names.hpp"
+
+namespace v4lfence {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json latency_json(const std::optional<LatencySummary>& summary) {
+    if (!summary) {
+        return nullptr;
+    }
+    return {{"count", summary->count},
+            {"p50", double(summary->p50) / 1e3},
+            {"p90", double(summary->p90) / 1e3},
+            {"p99", double(summary->p99) / 1e3},
+            {"max", double(summary->max) / 1e3}};
+}
+
+Json environment_json(const StreamChoices& options, const StreamResult& result) {
+    utsname kernel{};
+    ::uname(&kernel);
+    return {
+        {"kernel", kernel.release},
+        {"machine", kernel.machine},
+        {"device", options.device},
+        {"driver", result.driver},
+        {"card", result.card},
+        {"bus", result.bus},
+        {"provider", result.fences.provider.empty() ? Json(nullptr) : Json(result.fences.provider)},
+        {"version", V4LFENCE_VERSION}};
+}
+
+Json stream_settings_json(const StreamChoices& options, const StreamResult& result) {
+    return {{"width", result.format.size.width},
+            {"height", result.format.size.height},
+            {"format", fourcc_text(result.format.fourcc)},
+            {"planes", result.format.planes.size()},
+            {"rate_asked", options.rate ? Json(*options.rate) : Json(nullptr)},
+            {"rate_driver", result.format.rate},
+            {"memory", memory_name(options.memory)},
+            {"buffers", result.buffers},
+            {"in_fence", in_fence_name(options.in_fence.mode)},
+            {"chain_depth", result.chain_depth == 0 ? Json(nullptr) : Json(result.chain_depth)},
+            {"out_fence", options.out_fence},
+            {"deadline_ms", options.deadline_ms},
+            {"ordered", result.fences.ordered},
+            {"calls", options.raw ? "raw" : "v4lfence"}};
+}
+
+Json promises_json(const std::vector<Promise>& promises) {
+    Json list = Json::array();
+    for (const Promise& promise : promises) {
+        list.push_back({{"name", promise.name},
+                        {"ok", promise.held()},
+                        {"checked_count", promise.checked},
+                        {"broken_count", promise.broken},
+                        {"allowed_count", promise.forgiven},
+                        {"meaning", promise.meaning},
+                        {"first_break",
+                         promise.first_break.empty() ? Json(nullptr) : Json(promise.first_break)}});
+    }
+    return list;
+}
+
+std::string latency_row(const char* name, const std::optional<LatencySummary>& summary) {
+    if (!summary) {
+        return {};
+    }
+    return fmt::format("  {:<28}{:>10.0f}{:>10.0f}{:>10.0f}{:>10.0f}\n", name,
+                       double(summary->p50) / 1e3, double(summary->p90) / 1e3,
+                       double(summary->p99) / 1e3, double(summary->max) / 1e3);
+}
+
+std::string latencies_text(const StreamLatencies& latencies) {
+    std::string rows = latency_row("in-fence end to given", latencies.in_fence_to_given) +
+                       latency_row("capture time to out-fence", latencies.capture_to_out_fence) +
+                       latency_row("out-fence to DQBUF", latencies.out_fence_to_dqbuf);
+    if (!rows.empty()) {
+        rows.insert(0, fmt::format("latencies in us              {:>11}{:>10}{:>10}{:>10}\n", "p50",
+                                   "p90", "p99", "max"));
+    }
+    return rows;
+}
+
+std::string fences_text(const StreamChoices& options, const StreamResult& result) {
+    const StreamCounters& counters = result.counters;
+    std::string text;
+    if (options.out_fence) {
+        text += fmt::format("out-fences  {} made by {}, {} ended with their frame, {} at the end",
+                            counters.out_fences_made, result.fences.provider,
+                            counters.out_fences_ended, counters.out_fences_cancelled);
+        text += result.fences.kernel_waitable
+                    ? fmt::format(", {} are sync_files\n", counters.sync_file_info_ok)
+                    : "\n";
+    }
+    if (options.in_fence.mode != InFenceMode::None) {
+        text += fmt::format("in-fences   {} ({}{}), {} pending at QBUF\n", counters.in_fences,
+                            in_fence_name(options.in_fence.mode),
+                            result.chain_depth == 0 ? "" : fmt::format("={}", result.chain_depth),
+                            counters.held_at_qbuf);
+    }
+    if (!result.last_expiry.empty()) {
+        text += fmt::format("given up    {}\n", result.last_expiry);
+    }
+    return text;
+}
+
+std::string promises_text(const std::vector<Promise>& promises) {
+    std::string text = "promises\n";
+    for (const Promise& promise : promises) {
+        const char* verdict =
+            promise.held() ? "ok" : (promise.checked == 0 ? "NOT SEEN" : "BROKEN");
+        text += fmt::format("  {:<9}{:>6}x  {}\n", verdict, promise.checked, promise.meaning);
+        if (!promise.first_break.empty()) {
+            text +=
+                fmt::format("{:20}{} times{}, first: {}\n", "", promise.broken + promise.forgiven,
+                            promise.forgiven == 0 ? "" : " (allowed)", promise.first_break);
+        }
+    }
+    return text;
+}
+
+}  // namespace
+
+nlohmann::ordered_json stream_json(const StreamChoices& options, const StreamResult& result) {
+    const StreamCounters& counters = result.counters;
+    const StreamCost& cost = result.cost;
+    return {{"command", "stream"},
+            {"ok", result.exit_status() == ExitStatus::Success},
+            {"exit_status", static_cast<int>(result.exit_status())},
+            {"failure", result.failure ? Json(result.failure->message) : Json(nullptr)},
+            {"interrupted", result.interrupted},
+            {"environment", environment_json(options, result)},
+            {"stream", stream_settings_json(options, result)},
+            {"frames", counters.frames},
+            {"lost", counters.lost},
+            {"errors", counters.errors},
+            {"out_of_order", counters.out_of_order},
+            {"seconds", result.seconds},
+            {"rate", result.rate},
+            {"out_fences",
+             {{"made", counters.out_fences_made},
+              {"ended", counters.out_fences_ended},
+              {"cancelled", counters.out_fences_cancelled},
+              {"sync_file_info_ok", counters.sync_file_info_ok}}},
+            {"in_fences",
+             {{"given", counters.in_fences},
+              {"pending_at_qbuf", counters.held_at_qbuf},
+              {"expired", counters.expired}}},
+            {"latency_us",
+             {{"in_fence_to_given", latency_json(result.latencies.in_fence_to_given)},
+              {"capture_to_out_fence", latency_json(result.latencies.capture_to_out_fence)},
+              {"out_fence_to_dqbuf", latency_json(result.latencies.out_fence_to_dqbuf)}}},
+            {"cost",
+             {{"user_ms", cost.user_ms},
+              {"system_ms", cost.system_ms},
+              {"voluntary_switches", cost.voluntary_switches},
+              {"involuntary_switches", cost.involuntary_switches},
+              {"library_wakeups", cost.library_wakeups}}},
+            {"promises", promises_json(result.promises)},
+            {"saved", result.saved ? Json(*result.saved) : Json(nullptr)}};
+}
+
+std::string stream_text(const StreamChoices& options, const StreamResult& result) {
+    const StreamCounters& counters = result.counters;
+    const StreamCost& cost = result.cost;
+    std::string text = fmt::format("device      {} \"{}\", driver {}\n", options.device,
+                                   result.card, result.driver);
+    text += fmt::format("stream      {}x{} {} at {:.4g} fps ({:.4g} measured), {} {} buffers{}\n",
+                        result.format.size.width, result.format.size.height,
+                        fourcc_text(result.format.fourcc), result.format.rate, result.rate,
+                        result.buffers, memory_name(options.memory),
+                        options.raw ? ", without v4lfence" : "");
+    text += fmt::format("frames      {} in {:.1f} s, {} lost, {} with errors, {} out of order\n",
+                        counters.frames, result.seconds, counters.lost, counters.errors,
+                        counters.out_of_order);
+    text += result.interrupted ? "            ended by a signal\n" : "";
+    text += fences_text(options, result);
+    text +=
+        fmt::format("cost        {:.0f} ms user, {:.0f} ms system, {} + {} context switches, {} "
+                    "wake-ups of the library\n",
+                    cost.user_ms, cost.system_ms, cost.voluntary_switches,
+                    cost.involuntary_switches, cost.library_wakeups);
+    text += latencies_text(result.latencies);
+    text += promises_text(result.promises);
+    if (result.saved) {
+        text += fmt::format("saved       {}\n", *result.saved);
+    }
+    return text;
+}
+
+}  // namespace v4lfence
