@@ -70,7 +70,11 @@ Result<int> ioctl_retry(int fd, unsigned long request, void* argument) {
 }
 
 Result<UniqueFd> dup(int fd) {
-    return owned(::fcntl(fd, F_DUPFD_CLOEXEC, 0), "dup");
+    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0 && errno == EINVAL) {
+        return fail(-EMFILE, "dup");  // Zero is too high a number under RLIMIT_NOFILE 0.
+    }
+    return owned(copy, "dup");
 }
 
 Result<UniqueFd> dup_high(int fd) {

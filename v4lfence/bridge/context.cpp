@@ -6,17 +6,16 @@
 
 namespace v4lfence {
 
-Result<Core*> Context::core() {
+Core& Context::core() {
     if (Core* made = existing_core()) {
-        return made;
+        return *made;
     }
     const std::lock_guard lock(mutex_);
     if (core_.load() == nullptr) {
-        auto made = V4LFENCE_TRY(Core::create());
         // Lives as long as the process: a thread of the program's may still be inside at its end.
-        core_.store(made.release(), std::memory_order_release);
+        core_.store(std::make_unique<Core>().release(), std::memory_order_release);
     }
-    return core_.load();
+    return *core_.load();
 }
 
 void Context::add(BridgeFile& file) {
@@ -46,6 +45,9 @@ void Context::overlay_from_owner(const BridgeFile& asking, v4l2_buffer& buffer) 
 }
 
 bool Context::is_owned_by_other(const BridgeFile& asking, std::uint32_t type) {
+    if (fenced_files() < 2 && asking.fenced()) {
+        return false;
+    }
     const std::lock_guard lock(mutex_);
     return find_owner(asking, type) != nullptr;
 }

@@ -18,8 +18,8 @@ namespace v4lfence {
 /// Thread: every member may be called from any thread.
 class Context {
 public:
-    /// Made with the first fence. Errors: EMFILE, ENOMEM.
-    Result<Core*> core();
+    /// Made when first asked for.
+    Core& core();
     /// NULL before the first fence.
     Core* existing_core() const noexcept { return core_.load(std::memory_order_acquire); }
 

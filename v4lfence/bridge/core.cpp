@@ -8,12 +8,6 @@
 
 namespace v4lfence {
 
-Result<std::unique_ptr<Core>> Core::create() {
-    auto clock = std::make_unique<SystemClock>();
-    auto reactor = V4LFENCE_TRY(Reactor::create(*clock));
-    return std::unique_ptr<Core>(new Core(std::move(clock), std::move(reactor)));
-}
-
 Result<ProbedProvider*> Core::probed(std::string_view name) {
     const std::string_view wanted = name == "auto" ? provider_names[0] : name;
     const auto* found = std::find(std::begin(provider_names), std::end(provider_names), wanted);
@@ -41,16 +35,17 @@ Result<const char*> Core::reason(std::string_view name) {
     return entry->provider ? nullptr : entry->reason.c_str();
 }
 
-Result<> Core::need_loop() {
-    if (loop_ready_.load()) {
-        return {};
+Result<Core::LoopUse> Core::use_loop() {
+    loop_users_.fetch_add(1);
+    LoopUse use(*this);
+    if (!loop_ready_.load()) {
+        const std::lock_guard lock(mutex_);
+        if (!own_loop_) {
+            V4LFENCE_TRY(reactor_->start_thread());
+        }
+        loop_ready_.store(true);
     }
-    const std::lock_guard lock(mutex_);
-    if (!own_loop_) {
-        V4LFENCE_TRY(reactor_->start_thread());
-    }
-    loop_ready_.store(true);
-    return {};
+    return use;
 }
 
 Result<int> Core::use_own_loop() {
@@ -65,15 +60,17 @@ void Core::drop_loop_user() {
         return;
     }
     const std::lock_guard lock(mutex_);
-    if (own_loop_ || !loop_ready_.exchange(false)) {
+    if (own_loop_) {
         return;
     }
+    loop_ready_.store(false);
     // Either a new user sees that the loop is not ready, or we see the user.
     if (loop_users_.load() > 0) {
-        loop_ready_.store(true);
+        loop_ready_.store(reactor_->has_thread());
         return;
     }
     reactor_->stop_thread();
+    reactor_->close_idle();
 }
 
 void Core::abandon() noexcept {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 #include "v4lfence/base/result.hpp"
 #include "v4lfence/base/time.hpp"
@@ -22,11 +23,10 @@ namespace v4lfence {
 /// Thread: every member may be called from any thread.
 class Core {
 public:
-    /// Errors: EMFILE, ENOMEM.
-    static Result<std::unique_ptr<Core>> create();
+    Core() : reactor_(Reactor::create(clock_)) {}
 
     Reactor& reactor() noexcept { return *reactor_; }
-    const Clock& clock() const noexcept { return *clock_; }
+    const Clock& clock() const noexcept { return clock_; }
     FenceCounters& counters() noexcept { return counters_; }
 
     /// "auto" is "user". Probed once. Errors: EINVAL no such name; ENODEV this machine lacks it,
@@ -35,13 +35,33 @@ public:
     /// Why the machine lacks a provider; NULL if it has it. Errors: EINVAL no such name.
     Result<const char*> reason(std::string_view name);
 
-    /// Somebody has fences: while one does, the loop stays (SEMANTICS 7.3).
-    void add_loop_user() noexcept { loop_users_.fetch_add(1); }
-    /// The last one takes the thread with it, unless this is called on the thread itself.
-    void drop_loop_user();
-    /// A loop user is about to make a fence or to wait for one: whoever has no loop of its own gets
-    /// the thread. Errors: EAGAIN.
-    Result<> need_loop();
+    /// Somebody makes fences or waits for one: while one does, the loop runs, on a thread unless
+    /// the caller has one of its own (SEMANTICS 7.3). The last one takes the thread and the
+    /// descriptors with it, unless it ends on the thread itself.
+    class [[nodiscard]] LoopUse {
+    public:
+        LoopUse() noexcept = default;
+        LoopUse(LoopUse&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+        LoopUse& operator=(LoopUse&& other) noexcept {
+            std::swap(core_, other.core_);
+            return *this;
+        }
+        LoopUse(const LoopUse&) = delete;
+        LoopUse& operator=(const LoopUse&) = delete;
+        ~LoopUse() {
+            if (core_ != nullptr) {
+                core_->drop_loop_user();
+            }
+        }
+        explicit operator bool() const noexcept { return core_ != nullptr; }
+
+    private:
+        friend class Core;
+        explicit LoopUse(Core& core) noexcept : core_(&core) {}
+        Core* core_ = nullptr;
+    };
+    /// Errors: EMFILE, EAGAIN.
+    Result<LoopUse> use_loop();
     /// The caller runs the loop; its descriptor. Errors: EBUSY the thread runs already.
     Result<int> use_own_loop();
 
@@ -49,11 +69,10 @@ public:
     void abandon() noexcept;
 
 private:
-    Core(std::unique_ptr<SystemClock> clock, std::unique_ptr<Reactor> reactor)
-        : clock_(std::move(clock)), reactor_(std::move(reactor)) {}
+    void drop_loop_user();
     Result<ProbedProvider*> probed(std::string_view name);
 
-    std::unique_ptr<SystemClock> clock_;
+    SystemClock clock_;
     FenceCounters counters_;
     std::mutex mutex_;
     std::array<std::unique_ptr<ProbedProvider>, std::size(provider_names)> providers_;

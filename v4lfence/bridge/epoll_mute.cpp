@@ -2,7 +2,10 @@
 
 #include "v4lfence/bridge/epoll_mute.hpp"
 
+#include <sys/eventfd.h>
+
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "v4lfence/base/syscall.hpp"
@@ -11,7 +14,7 @@ namespace v4lfence {
 
 std::uint32_t EpollMute::effective(std::uint32_t events) const {
     constexpr std::uint32_t frames = EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
-    return muted_ ? events & ~frames : events;
+    return state_.muted ? events & ~frames : events;
 }
 
 Result<> EpollMute::control(int epfd, int operation, int fd, epoll_event* event) {
@@ -21,6 +24,7 @@ Result<> EpollMute::control(int epfd, int operation, int fd, epoll_event* event)
                      [epfd](const Registration& entry) { return entry.number == epfd; });
     if (operation == EPOLL_CTL_DEL || event == nullptr) {
         V4LFENCE_TRY(sys::epoll_ctl_raw(epfd, operation, fd, event));
+        follow(epfd, operation, epoll_event{});
         if (known != registrations_.end()) {
             registrations_.erase(known);
         }
@@ -28,6 +32,7 @@ Result<> EpollMute::control(int epfd, int operation, int fd, epoll_event* event)
         epoll_event now = *event;
         now.events = effective(event->events);
         V4LFENCE_TRY(sys::epoll_ctl_raw(epfd, operation, fd, &now));
+        follow(epfd, operation, *event);
         if (known != registrations_.end()) {
             known->event = *event;
         } else {
@@ -38,16 +43,45 @@ Result<> EpollMute::control(int epfd, int operation, int fd, epoll_event* event)
     return {};
 }
 
-void EpollMute::set(bool muted, int fd) {
+/// The bell goes where the file goes.
+void EpollMute::follow(int epfd, int operation, const epoll_event& event) {
+    if (bell_) {
+        epoll_event own = event;
+        own.events = (event.events & EPOLLET) | (event.events & EPOLLIN);
+        (void)sys::epoll_ctl_raw(epfd, operation, bell_.get(), &own);
+    }
+}
+
+void EpollMute::set(State state, int fd) {
     const std::lock_guard lock(mutex_);
-    if (std::exchange(muted_, muted) == muted) {
+    const State before = std::exchange(state_, state);
+    if (before == state) {
         return;
     }
-    for (Registration& entry : registrations_) {
+    for (const Registration& entry : registrations_) {
         epoll_event now = entry.event;
         now.events = effective(now.events);
         // An epoll that no longer knows the file has nothing to be told.
         (void)sys::epoll_ctl_raw(entry.own.get(), EPOLL_CTL_MOD, fd, &now);
+    }
+    if (before.ringing == state.ringing) {
+        return;
+    }
+    if (!bell_) {
+        auto bell = sys::eventfd(0, EFD_NONBLOCK);
+        if (!bell) {
+            return;  // Without it the program learns of the buffer when it asks.
+        }
+        bell_ = sys::move_high(std::move(*bell));
+        for (const Registration& entry : registrations_) {
+            follow(entry.own.get(), EPOLL_CTL_ADD, entry.event);
+        }
+    }
+    std::uint64_t count = 1;
+    if (state.ringing) {
+        (void)sys::write(bell_.get(), std::as_bytes(std::span(&count, 1)));
+    } else {
+        (void)sys::read(bell_.get(), std::as_writable_bytes(std::span(&count, 1)));
     }
 }
 

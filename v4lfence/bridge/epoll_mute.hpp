@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // EpollMute: the program's epoll registrations of one file. While the kernel would report a false
-// POLLERR (SEMANTICS 6.4) they ask for no frames, and with nothing asked the kernel says nothing.
+// POLLERR (SEMANTICS 6.4) they ask for no frames, and with nothing asked the kernel says nothing. A
+// buffer that DQBUF returns though the kernel never had it is announced by a second descriptor,
+// under the program's own data.
 
 #pragma once
 
@@ -23,8 +25,14 @@ public:
     /// epoll_ctl() for the file `fd`. Errors: its own.
     Result<> control(int epfd, int operation, int fd, epoll_event* event);
 
-    /// Frames are asked for, or not, in every registration from now on.
-    void set(bool muted, int fd);
+    struct State {
+        bool muted = false;    ///< Frames are asked for in no registration.
+        bool ringing = false;  ///< DQBUF has something that the kernel does not know of.
+
+        bool operator==(const State&) const = default;
+    };
+    /// What holds for every registration of the file `fd` from now on.
+    void set(State state, int fd);
 
     bool empty() const noexcept { return count_.load(std::memory_order_relaxed) == 0; }
 
@@ -35,11 +43,13 @@ private:
         epoll_event event;
     };
     std::uint32_t effective(std::uint32_t events) const;
+    void follow(int epfd, int operation, const epoll_event& event);
 
     std::mutex mutex_;
     std::vector<Registration> registrations_;
     std::atomic<std::size_t> count_{0};
-    bool muted_ = false;
+    State state_;
+    UniqueFd bell_;  ///< From the first state that needs it.
 };
 
 }  // namespace v4lfence

@@ -110,12 +110,19 @@ void BridgeFile::note_stream(std::uint32_t type, bool on) {
 Result<> BridgeFile::become_fenced() {
     const std::lock_guard lock(queues_mutex_);
     if (!fenced()) {
-        core_ = V4LFENCE_TRY(context_.core());
-        core_->add_loop_user();
+        core_ = &context_.core();
         context_.count_fenced();
         fenced_.store(true, std::memory_order_release);
     }
     return {};
+}
+
+void BridgeFile::keep_loop(Core::LoopUse use) {
+    const std::lock_guard lock(queues_mutex_);
+    if (!loop_) {
+        loop_ = std::move(use);
+        keeps_loop_.store(true);
+    }
 }
 
 // --- fenced --------------------------------------------------------------------------------------
@@ -154,17 +161,22 @@ Result<BridgeFile::Answer> BridgeFile::fenced(std::uint32_t request, void* argum
 Result<BridgeFile::Answer> BridgeFile::buffer_call(std::uint32_t request, v4l2_buffer& buffer,
                                                    BridgeQueue::Look look) {
     V4LFENCE_TRY(check_planes(buffer));
-    BridgeQueue* queue = V4LFENCE_TRY(queue_of(buffer.type));
-    if (request == VIDIOC_QUERYBUF) {
-        V4LFENCE_TRY(queue->querybuf(buffer));
+    if (context_.is_owned_by_other(*this, buffer.type)) {
+        if (request != VIDIOC_QUERYBUF) {
+            return fail(-EBUSY, "another handle owns the queue");
+        }
+        V4LFENCE_TRY(pass(request, &buffer));
         context_.overlay_from_owner(*this, buffer);
         return Answer{};
     }
-    if (!queue->has_buffers() && context_.is_owned_by_other(*this, buffer.type)) {
-        return fail(-EBUSY, "another handle owns the queue");
+    BridgeQueue* queue = V4LFENCE_TRY(queue_of(buffer.type));
+    if (request == VIDIOC_QUERYBUF) {
+        V4LFENCE_TRY(queue->querybuf(buffer));
+        return Answer{};
     }
     if (request == VIDIOC_DQBUF) {
         const auto outcome = V4LFENCE_TRY(queue->try_dqbuf(buffer, look));
+        update_mute();
         return Answer{0, outcome == BridgeQueue::Outcome::MustWait};
     }
     if (request == VIDIOC_PREPARE_BUF) {
@@ -184,6 +196,9 @@ Result<BridgeFile::Answer> BridgeFile::queue_call(std::uint32_t request, void* a
                                : request == remove_bufs_request
                                    ? static_cast<RemoveBuffers*>(argument)->type
                                    : *static_cast<std::uint32_t*>(argument);
+    if (context_.is_owned_by_other(*this, type)) {
+        return Answer{V4LFENCE_TRY(pass(request, argument))};
+    }
     const auto queue = queue_of(type);
     if (!queue) {
         // The kernel knows best what is wrong with it.
@@ -331,7 +346,7 @@ void BridgeFile::close() {
         context_.remove(*this);
         if (fenced()) {
             pause();
-            core_->drop_loop_user();
+            loop_ = Core::LoopUse();
         }
     }
 }

@@ -103,7 +103,9 @@ private:
     void on_given() override;
     void pause() override;
     void resume() override;
-    void wake_pollers() override { pollers_.notify(); }
+    bool keeps_loop() const override { return keeps_loop_.load(); }
+    void keep_loop(Core::LoopUse use) override;
+    void wake_pollers() override;
     void on_ready(std::uint64_t cookie, std::uint32_t events) override;
     std::uint32_t wanted_events(bool& wanted) const;
     void fail_all(int error);
@@ -121,6 +123,8 @@ private:
     std::mutex queues_mutex_;  ///< Guards the making of queues.
     std::array<std::atomic<BridgeQueue*>, buffer_types> queues_{};
     Core* core_ = nullptr;  ///< Set when the file becomes fenced.
+    Core::LoopUse loop_;    ///< Since its first fence. Guarded by queues_mutex_.
+    std::atomic<bool> keeps_loop_{false};
 
     std::mutex watch_mutex_;
     Reactor::WatchId watch_ = Reactor::WatchId::None;

@@ -131,23 +131,28 @@ BridgeFile::Readiness BridgeFile::readiness() const {
         now.failed = now.failed || view.failure != 0;
         now.returnable =
             now.returnable || (view.streaming && view.failed > 0 && made->has_returnable());
-        now.muted = now.muted || (view.streaming && view.held > 0 && !view.given_any);
+        now.muted = now.muted || (view.streaming && view.queued_any && !view.given_any);
     }
     return now;
 }
 
 Result<> BridgeFile::epoll_ctl(int epfd, int operation, epoll_event* event) {
-    if (fenced()) {
-        mute_.set(readiness().muted, fd_);
-    }
-    return mute_.control(epfd, operation, fd_, event);
+    V4LFENCE_TRY(mute_.control(epfd, operation, fd_, event));
+    update_mute();
+    return {};
 }
 
-/// What the kernel would say of this file may have changed.
+/// What the kernel says of this file, and what it cannot say, may have changed.
 void BridgeFile::update_mute() {
-    if (!mute_.empty()) {
-        mute_.set(readiness().muted, fd_);
+    if (!mute_.empty() && fenced()) {
+        const Readiness now = readiness();
+        mute_.set({now.muted, now.returnable || now.failed}, fd_);
     }
+}
+
+void BridgeFile::wake_pollers() {
+    pollers_.notify();
+    update_mute();
 }
 
 Result<Wake*> BridgeFile::pollers() {

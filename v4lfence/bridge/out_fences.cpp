@@ -22,8 +22,32 @@ Result<OutFence> OutFences::mint(std::string_view provider, unsigned index,
         V4LFENCE_TRY(entry.context->begin_generation(queue.ordered));
         entry.generation = queue.generation;
     }
-    MintedFence minted = V4LFENCE_TRY(entry.context->mint(index));
-    return OutFence{std::move(minted.fd), std::move(minted.promise), traits.bound};
+    latest_ = &entry;
+    auto minted = entry.context->mint(index);
+    if (!minted) {
+        forget(index);
+        return tl::unexpected<Error>(minted.error());
+    }
+    return OutFence{std::move(minted->fd), std::move(minted->promise), traits.bound};
+}
+
+void OutFences::forget(unsigned index) {
+    if (latest_ == nullptr) {
+        return;
+    }
+    if (latest_->used) {
+        latest_->context->forget(index);
+    } else {
+        *latest_ = Entry();
+    }
+    latest_ = nullptr;
+}
+
+void OutFences::keep() noexcept {
+    if (latest_ != nullptr) {
+        latest_->used = true;
+        latest_ = nullptr;
+    }
 }
 
 Result<const ProviderTraits*> OutFences::traits(std::string_view provider, const QueueView& queue) {

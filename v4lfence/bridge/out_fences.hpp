@@ -31,6 +31,12 @@ public:
     /// is gone.
     Result<OutFence> mint(std::string_view provider, unsigned index, const QueueView& queue);
 
+    /// The QBUF that the latest mint() was for has failed, and its promise is gone: nothing is kept
+    /// for it.
+    void forget(unsigned index);
+    /// It has succeeded.
+    void keep() noexcept;
+
     /// What mint() would use. Errors: ENODEV.
     Result<const ProviderTraits*> traits(std::string_view provider, const QueueView& queue);
 
@@ -41,6 +47,7 @@ private:
     struct Entry {
         std::unique_ptr<FenceContext> context;
         std::uint64_t generation = 0;
+        bool used = false;  ///< A fence of it was queued.
     };
     static std::string_view effective(std::string_view provider, const QueueView& queue) {
         return queue.degraded ? provider_names[0] : provider;
@@ -48,6 +55,7 @@ private:
 
     Core& core_;
     std::array<Entry, std::size(provider_names)> entries_;
+    Entry* latest_ = nullptr;
 };
 
 }  // namespace v4lfence

@@ -81,6 +81,7 @@ Result<> Payload::assign(const v4l2_buffer& buffer, bool hold) {
         auto own = sys::dup_high(copy_.memory_fd(plane));
         if (!own) {
             const int error = own.error().code;
+            std::for_each(memory_.begin(), memory_.end(), [](UniqueFd& fd) { fd.reset(); });
             return fail(error == -EBADF ? -EINVAL : error, "a plane's dma-buf");
         }
         memory_[plane] = std::move(*own);

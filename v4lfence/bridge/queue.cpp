@@ -52,7 +52,6 @@ Result<std::unique_ptr<BridgeQueue>> BridgeQueue::create(Core& core, DeviceWatch
                                                          bool streaming) {
     V4LFENCE_TRY(check_kernel_queue(fd, type));
     std::unique_ptr<BridgeQueue> queue(new BridgeQueue(core, watch, options, fd, type));
-    V4LFENCE_TRY(queue->waiter_wake_.open());
     queue->timer_ = V4LFENCE_TRY(core.reactor().add_timer(*queue));
     queue->refresh_order();
     if (!adopts) {
@@ -133,12 +132,23 @@ Result<> BridgeQueue::qbuf(v4l2_buffer& buffer) {
     }
     V4LFENCE_TRY(buffers_.find(buffer.index)->payload.assign(buffer, will_be_held));
 
+    FirstUse first(*this);
+    if (buffer.flags & fence_flags) {
+        V4LFENCE_TRY(first.prepare());
+    }
+
     // 3. The out-fence is minted, its descriptor reserved.
     OutFence out = V4LFENCE_TRY(mint_out_fence(buffer));
 
     // 4. Commit; the gate's step gives what is ready or leaves it to the fence's end.
-    V4LFENCE_TRY(sync_.queue(Submission{buffer.index, std::move(in.pending), in.error,
-                                        std::move(out.promise), deadline(), out.bound}));
+    const auto queued = sync_.queue(Submission{buffer.index, std::move(in.pending), in.error,
+                                               std::move(out.promise), deadline(), out.bound});
+    if (!queued) {
+        out_fences_.forget(buffer.index);
+        return queued;
+    }
+    out_fences_.keep();
+    first.keep();
     if (!will_be_held && sync_.view(buffer.index).state == SlotState::Held) {
         // Another thread holds the token and gives it in a moment, from memory that is not ours to
         // keep.
@@ -146,6 +156,30 @@ Result<> BridgeQueue::qbuf(v4l2_buffer& buffer) {
     }
     show_queued(buffer, std::move(out.fd).release(), has_in_fence);
     return {};
+}
+
+Result<> BridgeQueue::FirstUse::prepare() {
+    if (!queue_.watch_.keeps_loop()) {
+        loop_ = V4LFENCE_TRY(queue_.core_.use_loop());
+    }
+    if (queue_.waiter_wake_.fd() < 0) {
+        V4LFENCE_TRY(queue_.waiter_wake_.open());
+        opened_wake_ = true;
+    }
+    return {};
+}
+
+void BridgeQueue::FirstUse::keep() {
+    opened_wake_ = false;
+    if (loop_) {
+        queue_.watch_.keep_loop(std::move(loop_));
+    }
+}
+
+BridgeQueue::FirstUse::~FirstUse() {
+    if (opened_wake_ && queue_.waiter_tid_.load() == 0) {
+        queue_.waiter_wake_.close();
+    }
 }
 
 Result<> BridgeQueue::check(const v4l2_buffer& buffer) {
@@ -156,10 +190,16 @@ Result<> BridgeQueue::check(const v4l2_buffer& buffer) {
     if (!(buffer.flags & V4L2_BUF_FLAG_IN_FENCE) && fence_fd != 0 && fence_fd != -1) {
         return v4lfence::fail(-EINVAL, "fence_fd without IN_FENCE");
     }
-    if (!knows(buffer.index)) {
-        V4LFENCE_TRY(learn(buffer.index));
+    Result<> queueable = knows(buffer.index) ? Result<>() : learn(buffer.index);
+    if (queueable) {
+        queueable = sync_.check_queueable(buffer.index);
     }
-    return sync_.check_queueable(buffer.index);
+    if (!queueable && queueable.error().code == -EINVAL) {
+        // Whose queue it is comes before what is wrong with the buffer.
+        owner_checked_ = false;
+        V4LFENCE_TRY(check_owner());
+    }
+    return queueable;
 }
 
 /// What the kernel would say at once and now cannot, because it does not see the buffer yet.
@@ -195,7 +235,6 @@ Result<BridgeQueue::InFence> BridgeQueue::take_in_fence(const v4l2_buffer& buffe
     if (!(buffer.flags & V4L2_BUF_FLAG_IN_FENCE)) {
         return InFence{};
     }
-    V4LFENCE_TRY(core_.need_loop());
     const auto fd = static_cast<std::int32_t>(buffer.reserved2);
     ImportedFence imported = V4LFENCE_TRY(Fence::import(fd, access_of(type_)));
     return InFence{std::move(imported.pending), imported.status.error};
@@ -205,7 +244,6 @@ Result<OutFence> BridgeQueue::mint_out_fence(const v4l2_buffer& buffer) {
     if (!(buffer.flags & V4L2_BUF_FLAG_OUT_FENCE)) {
         return OutFence{};
     }
-    V4LFENCE_TRY(core_.need_loop());
     return out_fences_.mint(options_.provider.load(), buffer.index, sync_.view());
 }
 

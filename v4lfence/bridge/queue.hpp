@@ -38,6 +38,9 @@ public:
     /// none begins before resume().
     virtual void pause() = 0;
     virtual void resume() = 0;
+    /// The file has queued a fence: it keeps the loop running until it is closed.
+    virtual bool keeps_loop() const = 0;
+    virtual void keep_loop(Core::LoopUse use) = 0;
     /// Whoever polls the file should look again.
     virtual void wake_pollers() = 0;
 
@@ -125,6 +128,24 @@ public:
 private:
     BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options, int fd,
                 std::uint32_t type);
+
+    /// What the first QBUF with a fence opens and a failed one closes again, so that a failed QBUF
+    /// leaves nothing behind (SEMANTICS 2.1).
+    class FirstUse {
+    public:
+        explicit FirstUse(BridgeQueue& queue) : queue_(queue) {}
+        FirstUse(const FirstUse&) = delete;
+        FirstUse& operator=(const FirstUse&) = delete;
+        ~FirstUse();
+        /// Errors: EMFILE, EAGAIN.
+        Result<> prepare();
+        void keep();
+
+    private:
+        BridgeQueue& queue_;
+        Core::LoopUse loop_;
+        bool opened_wake_ = false;
+    };
 
     // Steps of qbuf().
     struct InFence {

@@ -133,6 +133,7 @@ Result<BridgeQueue::Outcome> BridgeQueue::return_failed(unsigned index, v4l2_buf
 // --- the wait ------------------------------------------------------------------------------------
 
 Result<BridgeQueue::WaitPlan> BridgeQueue::begin_wait() {
+    V4LFENCE_TRY(waiter_wake_.open());
     int nobody = waiter_tid_.load();
     if (nobody != 0 && nobody != ::gettid()) {
         if (is_alive(nobody)) {

@@ -17,6 +17,9 @@ public:
     /// Errors: EMFILE, ENFILE.
     Result<> open();
 
+    /// Gives the descriptor back; nobody waits.
+    void close() noexcept { fd_.reset(); }
+
     /// Borrowed; readable when a waiter should look again. -1 before open().
     int fd() const noexcept { return fd_.get(); }
 

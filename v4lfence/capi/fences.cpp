@@ -37,8 +37,7 @@ void report(const FenceStatus& status, v4lfence_fence_result* result) {
 }
 
 Result<v4lfence_promise*> create_promise(const char* provider, int* fence_fd) {
-    Core* core = V4LFENCE_TRY(process().context.core());
-    FenceProvider* source = V4LFENCE_TRY(core->provider(provider));
+    FenceProvider* source = V4LFENCE_TRY(process().context.core().provider(provider));
     auto context = V4LFENCE_TRY(source->open_context());
     V4LFENCE_TRY(context->begin_generation(false));
     MintedFence minted = V4LFENCE_TRY(context->mint(0));
@@ -54,9 +53,7 @@ Result<v4lfence_promise*> create_promise(const char* provider, int* fence_fd) {
 extern "C" {
 
 const char* v4lfence_provider_reason(const char* name) {
-    const auto core = process().context.core();
-    const auto reason =
-        core && name != nullptr ? (*core)->reason(name) : fail(-EINVAL, "no provider");
+    const auto reason = process().context.core().reason(name != nullptr ? name : "");
     return reason ? *reason : "there is no fence provider of this name";
 }
 
@@ -114,8 +111,7 @@ void v4lfence_promise_end(struct v4lfence_promise* promise, int error) {
 }
 
 int v4lfence_use_own_loop(void) {
-    const auto core = process().context.core();
-    const auto fd = core ? (*core)->use_own_loop() : fail(core.error().code, "no core");
+    const auto fd = process().context.core().use_own_loop();
     return fd ? *fd : failed(fd.error());
 }
 

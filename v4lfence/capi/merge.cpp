@@ -19,18 +19,14 @@ namespace {
 /// Waits for up to two fences and then ends a third; frees itself with that.
 class Merge final : private Reactor::Listener {
 public:
-    Merge(Process& process, Core& core, OwnedPromise& promise, std::array<ImportedFence, 2> inputs)
-        : process_(process), core_(core), reactor_(core.reactor()), promise_(promise),
-          inputs_(std::move(inputs)) {
-        core_.add_loop_user();
-    }
-    ~Merge() { core_.drop_loop_user(); }
-    Merge(const Merge&) = delete;
-    Merge& operator=(const Merge&) = delete;
+    Merge(Process& process, Core::LoopUse loop, OwnedPromise& promise,
+          std::array<ImportedFence, 2> inputs)
+        : process_(process), loop_(std::move(loop)), reactor_(process.context.core().reactor()),
+          promise_(promise), inputs_(std::move(inputs)) {}
 
     /// From here on it owns itself. Errors: ENOMEM, ENOSPC; then its fence has ended with that.
     static Result<> start(std::unique_ptr<Merge> merge) {
-        Result<> started = merge->core_.need_loop();
+        Result<> started;
         {
             const std::lock_guard lock(merge->mutex_);
             for (std::size_t input = 0; input < 2 && started; ++input) {
@@ -92,7 +88,7 @@ private:
     }
 
     Process& process_;
-    Core& core_;
+    Core::LoopUse loop_;
     Reactor& reactor_;
     OwnedPromise& promise_;
     std::mutex mutex_;
@@ -111,13 +107,15 @@ Result<UniqueFd> merge_fences(Process& process, std::string_view name, int first
     }
     std::array<ImportedFence, 2> inputs{V4LFENCE_TRY(Fence::import(first, DmaBufAccess::Write)),
                                         V4LFENCE_TRY(Fence::import(second, DmaBufAccess::Write))};
-    Core* core = V4LFENCE_TRY(process.context.core());
-    FenceProvider* provider = V4LFENCE_TRY(core->provider("user"));
+    Core& core = process.context.core();
+    Core::LoopUse loop = V4LFENCE_TRY(core.use_loop());
+    FenceProvider* provider = V4LFENCE_TRY(core.provider("user"));
     auto context = V4LFENCE_TRY(provider->open_context());
     V4LFENCE_TRY(context->begin_generation(false));
     MintedFence minted = V4LFENCE_TRY(context->mint(0));
     OwnedPromise& promise = process.promises.add(std::move(context), std::move(minted.promise));
-    V4LFENCE_TRY(Merge::start(std::make_unique<Merge>(process, *core, promise, std::move(inputs))));
+    V4LFENCE_TRY(Merge::start(
+        std::make_unique<Merge>(process, std::move(loop), promise, std::move(inputs))));
     return std::move(minted.fd);
 }
 

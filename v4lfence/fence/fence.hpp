@@ -53,9 +53,9 @@ class [[nodiscard]] Fence {
 public:
     /// Recognises `fd`, which stays the caller's, and looks at its status; a pending fence is
     /// duplicated, high and close-on-exec. Of a dma-buf it is the fences that the buffer has now.
-    /// System calls: 2 for a pending sync_file. Errors: EINVAL not open or no kind of fence
-    /// (regular file, directory, device, the write end of a pipe, a raw syncobj, whose poll()
-    /// lies); EMFILE, ENFILE.
+    /// System calls: 2 for a sync_file (an ended one: when it ended), 5 for a pipe, 6 for an
+    /// eventfd. Errors: EINVAL not open or no kind of fence (regular file, directory, device, the
+    /// write end of a pipe, a raw syncobj, whose poll() lies); EMFILE, ENFILE, ENOMEM.
     static Result<ImportedFence> import(int fd, DmaBufAccess access);
 
     /// Takes over a descriptor whose kind is known.
@@ -67,7 +67,8 @@ public:
     int fd() const noexcept { return fd_.get(); }
 
     /// Never blocks. What the fence's maker did before ending it is visible to who sees it ended
-    /// (SEMANTICS 7.2).
+    /// (SEMANTICS 7.2). A stream that hung up without data failed: with the error that its maker
+    /// left (end_mark.hpp), or -EOWNERDEAD when it left none. Without a valid descriptor: -EBADF.
     FenceStatus status() const;
 
     /// Blocks until the fence has ended, well or badly. Errors: ETIME; EINTR.

@@ -16,10 +16,8 @@ Reactor::~Reactor() {
     }
 }
 
-Result<std::unique_ptr<Reactor>> Reactor::create(const Clock& clock) {
-    auto impl = std::make_unique<Impl>(clock);
-    V4LFENCE_TRY(impl->open());
-    return std::unique_ptr<Reactor>(new Reactor(std::move(impl)));
+std::unique_ptr<Reactor> Reactor::create(const Clock& clock) {
+    return std::unique_ptr<Reactor>(new Reactor(std::make_unique<Impl>(clock)));
 }
 
 Result<Reactor::WatchId> Reactor::watch(int fd, std::uint32_t events, Listener& listener,
@@ -53,6 +51,10 @@ Result<> Reactor::start_thread() {
 
 void Reactor::stop_thread() {
     impl_->stop_thread();
+}
+
+void Reactor::close_idle() {
+    impl_->close_idle();
 }
 
 bool Reactor::has_thread() const noexcept {

@@ -39,15 +39,18 @@ public:
     enum class WatchId : std::uint64_t { None = 0 };
     enum class TimerId : std::uint64_t { None = 0 };
 
-    /// `clock` is borrowed and must outlive the Reactor. Errors: EMFILE, ENOMEM.
-    static Result<std::unique_ptr<Reactor>> create(const Clock& clock);
+    /// `clock` is borrowed and must outlive the Reactor. It has no descriptor until it is first
+    /// asked for something.
+    static std::unique_ptr<Reactor> create(const Clock& clock);
 
     /// Stops the thread. Nothing may be registered any more.
     ~Reactor();
 
-    /// `fd` stays the caller's and must be removed before it is closed. `events` as epoll_ctl():
-    /// use EPOLLET. Errors: EPERM `fd` cannot be polled; EEXIST; ENOMEM; ENOSPC.
+    /// `fd` stays the caller's and must be removed before it is closed. `events` as epoll_ctl();
+    /// EPOLLET is always added, so that a descriptor that hangs up, or that nobody reads, does not
+    /// spin. Errors: EPERM `fd` cannot be polled; EBADF; EEXIST; ENOMEM; ENOSPC.
     Result<WatchId> watch(int fd, std::uint32_t events, Listener& listener, std::uint64_t cookie);
+    /// Looks at the descriptor again, as if it were new. Errors: ENOENT it was removed.
     Result<> change(WatchId id, std::uint32_t events);
 
     /// When this returns, no callback of the registration runs on another thread, and none will.
@@ -56,8 +59,8 @@ public:
 
     /// A timer is made disarmed. Errors: ENOMEM.
     Result<TimerId> add_timer(TimerListener& listener);
-    /// Empty disarms. Cheap: the kernel is told only when the earliest of all deadlines moves
-    /// forward.
+    /// Empty disarms. A deadline is met once, after whatever was ready at the same moment. Cheap:
+    /// the kernel is told only when the earliest of all deadlines moves forward.
     void set_timer(TimerId id, Deadline deadline);
     /// As unwatch().
     void remove_timer(TimerId id);
@@ -68,6 +71,8 @@ public:
     /// Ends and joins it. Not from within a callback.
     void stop_thread();
     bool has_thread() const noexcept;
+    /// Gives its descriptors back while nothing is watched and nobody dispatches.
+    void close_idle();
     /// Is this a callback, or called from one?
     bool on_dispatching_thread() const;
 
@@ -81,9 +86,11 @@ public:
     /// How often the reactor looked for work.
     std::uint64_t wakeups() const noexcept;
 
-    /// The fork handlers: prepare_fork() waits for a quiet moment that lasts until
-    /// resume_after_fork() in the parent; in the child abandon_after_fork() closes every descriptor
-    /// of the reactor, which is dead from then on: its calls do nothing and report EIO.
+    /// The fork handlers: prepare_fork() waits until no callback runs, and none starts until
+    /// resume_after_fork() in the parent. Call it before taking locks that callbacks take; other
+    /// threads may register and remove meanwhile. In the child abandon_after_fork() closes every
+    /// descriptor of the reactor, which is dead from then on: its calls do nothing and report EIO,
+    /// and its memory is never freed.
     void prepare_fork();
     void resume_after_fork();
     void abandon_after_fork();

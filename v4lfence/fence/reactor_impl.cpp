@@ -34,13 +34,38 @@ tl::unexpected<Error> dead_reactor() {
 }  // namespace
 
 Result<> Reactor::Impl::open() {
-    epoll_ = sys::move_high(V4LFENCE_TRY(sys::epoll_create()));
-    timer_ = sys::move_high(V4LFENCE_TRY(sys::timerfd_create()));
-    wake_ = sys::move_high(V4LFENCE_TRY(sys::eventfd(0, EFD_NONBLOCK)));
+    if (epoll_) {
+        return {};
+    }
+    UniqueFd epoll = sys::move_high(V4LFENCE_TRY(sys::epoll_create()));
+    UniqueFd timer = sys::move_high(V4LFENCE_TRY(sys::timerfd_create()));
+    UniqueFd wake = sys::move_high(V4LFENCE_TRY(sys::eventfd(0, EFD_NONBLOCK)));
     // Edge-triggered: a new expiry or count is a new event, so neither is ever read.
     V4LFENCE_TRY(
-        sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), EPOLLIN | EPOLLET, timer_event));
-    return sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), EPOLLIN | EPOLLET, wake_event);
+        sys::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, timer.get(), EPOLLIN | EPOLLET, timer_event));
+    V4LFENCE_TRY(
+        sys::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), EPOLLIN | EPOLLET, wake_event));
+    epoll_ = std::move(epoll);
+    timer_ = std::move(timer);
+    wake_ = std::move(wake);
+    return {};
+}
+
+void Reactor::Impl::close_idle() {
+    if (dead()) {
+        return;
+    }
+    const std::lock_guard threads(thread_mutex_);
+    const Lock lock(mutex_);
+    bool watched = false;
+    watches_.for_each([&](std::uint64_t, const Watch&) { watched = true; });
+    if (has_thread() || own_loop_ || dispatching_ || watched) {
+        return;
+    }
+    armed_.reset();
+    epoll_.reset();
+    timer_.reset();
+    wake_.reset();
 }
 
 Result<Reactor::WatchId> Reactor::Impl::watch(int fd, std::uint32_t events, Listener& listener,
@@ -49,6 +74,7 @@ Result<Reactor::WatchId> Reactor::Impl::watch(int fd, std::uint32_t events, List
         return dead_reactor();
     }
     const Lock lock(mutex_);
+    V4LFENCE_TRY(open());
     const std::uint64_t id = watches_.add({fd, &listener, cookie});
     const auto added = sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, events | EPOLLET, id);
     if (!added) {
@@ -102,7 +128,7 @@ void Reactor::Impl::set_timer(TimerId id, Deadline deadline) {
     }
     timer->deadline = deadline;
     // A later one is seen when the kernel's timer fires for the one it is armed for.
-    if (deadline && (!armed_ || *deadline < *armed_)) {
+    if (deadline && (!armed_ || *deadline < *armed_) && open()) {
         arm(*deadline);
     }
 }
@@ -133,6 +159,7 @@ Result<> Reactor::Impl::start_thread() {
     if (own_loop_) {
         return fail(-EBUSY, "the caller's loop dispatches");
     }
+    V4LFENCE_TRY(open_locked());
     stop_.store(false);
     sigset_t all;
     sigset_t before;
@@ -170,6 +197,7 @@ Result<> Reactor::Impl::use_own_loop() {
     if (has_thread()) {
         return fail(-EBUSY, "the reactor's thread dispatches");
     }
+    V4LFENCE_TRY(open_locked());
     own_loop_ = true;
     return {};
 }
@@ -224,6 +252,9 @@ std::size_t Reactor::Impl::dispatch() {
 
 Result<std::size_t> Reactor::Impl::pass(int timeout_ms) {
     std::array<epoll_event, batch_max> events;
+    if (!epoll_) {
+        return std::size_t{0};  // Nothing was ever asked for.
+    }
     const std::size_t count = V4LFENCE_TRY(sys::epoll_wait(epoll_.get(), events, timeout_ms));
     wakeups_.fetch_add(1, std::memory_order_relaxed);
     Lock lock(mutex_);

@@ -29,8 +29,7 @@ public:
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
-    /// Errors: EMFILE, ENOMEM.
-    Result<> open();
+    void close_idle();
 
     Result<WatchId> watch(int fd, std::uint32_t events, Listener& listener, std::uint64_t cookie);
     Result<> change(WatchId id, std::uint32_t events);
@@ -72,6 +71,13 @@ private:
 
     /// How many events one system call fetches, and how many deadlines one pass handles.
     static constexpr std::size_t batch_max = 64;
+
+    /// The descriptors, if they are not there yet; with the lock held. Errors: EMFILE, ENOMEM.
+    Result<> open();
+    Result<> open_locked() {
+        const Lock lock(mutex_);
+        return open();
+    }
 
     static void* run_thread(void* impl);
     void run();

@@ -53,11 +53,7 @@ UniqueFd ready_event() {
 
 class ReactorTest : public ::testing::Test {
 protected:
-    void SetUp() override {
-        auto reactor = Reactor::create(clock_);
-        ASSERT_TRUE(reactor);
-        reactor_ = std::move(*reactor);
-    }
+    void SetUp() override { reactor_ = Reactor::create(clock_); }
 
     Reactor::WatchId watch(const UniqueFd& fd, Reactor::Listener& listener,
                            std::uint64_t cookie = 0) {
@@ -315,26 +311,51 @@ TEST_F(ReactorTest, ready_watches_come_before_deadlines) {
 
 // Pins: 7.5
 TEST_F(ReactorTest, own_descriptors_are_high) {
+    Recorder recorder;
+    const UniqueFd watched = ready_event();
+    ASSERT_TRUE(reactor_->watch(watched.get(), EPOLLIN, recorder, 0));
     EXPECT_GE(reactor_->fd(), 256);
     EXPECT_EQ(sys::eventfd(0, 0)->get() < 256, true);
 }
 
 // Pins: 2.1
-TEST(Reactor, create_without_descriptors_leaves_nothing_behind) {
+TEST(Reactor, first_watch_without_descriptors_leaves_nothing_behind) {
     const SystemClock clock;
+    const UniqueFd ready = ready_event();
+    Recorder recorder;
     const unsigned failures = testing::until_it_fits([&](unsigned limit) {
+        const auto reactor = Reactor::create(clock);
         const std::size_t before = testing::open_descriptors();
-        const auto reactor = [&] {
+        const auto watched = [&] {
             const testing::DescriptorLimit lowered(limit);
-            return Reactor::create(clock);
+            return reactor->watch(ready.get(), EPOLLIN, recorder, 0);
         }();
-        if (!reactor) {
-            EXPECT_EQ(reactor.error().code, -EMFILE);
+        if (!watched) {
+            EXPECT_EQ(watched.error().code, -EMFILE);
             EXPECT_EQ(testing::open_descriptors(), before);
+            return false;
         }
-        return reactor.has_value();
+        reactor->unwatch(*watched);
+        return true;
     });
     EXPECT_GE(failures, 3U);
+}
+
+TEST(Reactor, idle_gives_descriptors_back) {
+    const SystemClock clock;
+    const UniqueFd ready = ready_event();
+    Recorder recorder;
+    const std::size_t before = testing::open_descriptors();
+    const auto reactor = Reactor::create(clock);
+    const auto watched = reactor->watch(ready.get(), EPOLLIN, recorder, 0);
+    ASSERT_TRUE(watched);
+    reactor->close_idle();
+    EXPECT_EQ(testing::open_descriptors(), before + 3);  // It is not idle.
+    reactor->unwatch(*watched);
+    reactor->close_idle();
+    EXPECT_EQ(testing::open_descriptors(), before);
+    ASSERT_TRUE(reactor->watch(ready.get(), EPOLLIN, recorder, 0));
+    EXPECT_EQ(reactor->dispatch(), 1U);
 }
 
 }  // namespace

@@ -53,9 +53,7 @@ private:
 class ReactorThread : public ::testing::Test {
 protected:
     void SetUp() override {
-        auto reactor = Reactor::create(clock_);
-        ASSERT_TRUE(reactor);
-        reactor_ = std::move(*reactor);
+        reactor_ = Reactor::create(clock_);
         ASSERT_TRUE(reactor_->start_thread());
     }
 

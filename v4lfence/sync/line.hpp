@@ -9,8 +9,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
-#include <vector>
 
 #include "v4lfence/base/time.hpp"
 #include "v4lfence/fence/fence.hpp"
@@ -113,7 +113,7 @@ private:
     std::optional<Job> given_fence_from(std::int32_t index) const;
     void unlink(unsigned index);
 
-    std::vector<Slot> slots_;
+    std::deque<Slot> slots_;  ///< They stay where they are: somebody waits for their fences.
     std::int32_t first_ = -1;
     std::int32_t last_ = -1;
     std::int32_t gate_ = -1;  ///< The first Held one.

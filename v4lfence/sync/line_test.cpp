@@ -121,6 +121,12 @@ TEST_F(LineTest, counts_follow_the_moves) {
     EXPECT_EQ(line_.count(SlotState::Dequeued), 3U);
 }
 
+TEST_F(LineTest, slots_stay_where_they_are_when_more_come) {
+    const Slot* const slot = &line_[7];
+    line_.resize(200);
+    EXPECT_EQ(&line_[7], slot);
+}
+
 TEST_F(LineTest, walks_in_order_of_appending) {
     for (const unsigned index : {3U, 0U, 7U, 1U}) {
         line_.append(index);
@@ -320,6 +326,13 @@ TEST_F(LineTest, given_fences_are_walked_from_the_oldest) {
         job = line_.next_given_fence(*job);
     }
     EXPECT_EQ(walked, "245");
+}
+
+TEST_F(LineTest, given_fences_are_walked_on_behind_the_place_of_a_job_that_has_left) {
+    make("GGGG");
+    const Job third{2, line_[2].position};
+    go(2, {SlotState::Done, SlotState::Dequeued});
+    EXPECT_EQ(line_.next_given_fence(third)->index, 3U);
 }
 
 TEST_F(LineTest, given_fences_are_walked_on_when_the_job_has_left) {

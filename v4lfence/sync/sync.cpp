@@ -69,9 +69,6 @@ Result<> Sync::queue(Submission submission) {
             line_[job.index].was_held = true;
         }
     }
-    if (turn.dropped_in) {
-        waits_.unwatch(submission.index);
-    }
     conclude(turn);
     if (turn.error != 0) {
         return v4lfence::fail(turn.error, "the device refused the buffer");
@@ -86,6 +83,7 @@ Result<> Sync::place_in_line(Submission& submission, Turn& turn) {
     const unsigned index = submission.index;
     const Job job = line_.append(index);
     turn.own = job;
+    queued_any_ = true;
     Slot& slot = line_[index];
     slot.out = std::move(submission.out);
     counters_.made.fetch_add(slot.out ? 1 : 0, std::memory_order_relaxed);
@@ -137,17 +135,13 @@ Result<> Sync::stream_on() {
 // --- the gate ------------------------------------------------------------------------------------
 
 /// The one step of SEMANTICS 4.3: give what is ready, in order, or leave it to the thread that is
-/// at it.
+/// at it: that one looks again after each call, and gives the token back only with nothing left.
 void Sync::step(Lock& lock, Turn& turn) {
     if (token_) {
-        more_ = true;
         return;
     }
     token_ = true;
-    do {
-        more_ = false;
-        while (!turn.stop && advance(lock, turn)) {}
-    } while (more_ && !turn.stop);
+    while (!turn.stop && advance(lock, turn)) {}
     drop_token();
 }
 
@@ -182,10 +176,10 @@ bool Sync::give(Lock& lock, unsigned index, Turn& turn) {
     lock.unlock();
     const Taker::Answer answer = taker_.give(index);
     lock.lock();
-    return settle(job, answer, turn);
+    return settle(lock, job, answer, turn);
 }
 
-bool Sync::settle(Job job, Taker::Answer answer, Turn& turn) {
+bool Sync::settle(Lock& lock, Job job, Taker::Answer answer, Turn& turn) {
     const bool own = turn.own == job;
     // A quick device, and a quick program, may have taken the job further by now.
     const bool is_here = line_.is(job, SlotState::Giving);
@@ -204,26 +198,32 @@ bool Sync::settle(Job job, Taker::Answer answer, Turn& turn) {
     }
     line_.move_to(job.index, SlotState::Held);
     if (answer.verdict == Taker::Verdict::StartFailed) {
-        on_start_failed(answer.error, turn);
+        on_start_failed(lock, answer.error, turn);
         return false;
     }
-    tell(answer.error, turn);
+    tell(lock, answer.error, turn);
     if (answer.verdict == Taker::Verdict::Gone) {
         break_queue(answer.error);
     }
     return false;
 }
 
-void Sync::on_start_failed(int error, Turn& turn) {
+void Sync::on_start_failed(Lock& lock, int error, Turn& turn) {
     turn.stop = true;
-    if (!tell(error, turn)) {
+    if (!tell(lock, error, turn)) {
         break_queue(-EIO);
     }
 }
 
 /// Leaves `error` for the caller of QBUF or STREAMON, whose buffer is taken back. False: there is
 /// nobody to tell.
-bool Sync::tell(int error, Turn& turn) {
+bool Sync::tell(Lock& lock, int error, Turn& turn) {
+    if (turn.told && turn.own && line_[turn.own->index].in) {
+        // A report on another thread may be looking at the fence.
+        lock.unlock();
+        waits_.unwatch(turn.own->index);
+        lock.lock();
+    }
     if (!turn.told || (turn.own && !line_.is(*turn.own, SlotState::Held) &&
                        !line_.is(*turn.own, SlotState::Failed))) {
         return false;
@@ -263,13 +263,14 @@ void Sync::start(Lock& lock, Turn& turn) {
     turn.gave = false;
     // The own buffer was given as well, and has come back.
     turn.told = turn.told || turn.own.has_value();
-    on_start_failed(answer.error, turn);
+    on_start_failed(lock, answer.error, turn);
 }
 
 /// Takes a QBUF back that its caller is told has failed.
 void Sync::undo(unsigned index, Turn& turn) {
     Slot& slot = line_[index];
     claimable_ -= slot.out && (slot.due || slot.state == SlotState::Failed) ? 1 : 0;
+    counters_.ended.fetch_add(slot.out ? 1 : 0, std::memory_order_relaxed);
     turn.dropped_out = std::move(slot.out);
     turn.dropped_in = std::move(slot.in);
     slot.in.reset();
@@ -346,6 +347,7 @@ QueueView Sync::view() const {
     view.ordered = ordered_;
     view.degraded = degraded_;
     view.given_any = given_any_;
+    view.queued_any = queued_any_;
     view.failure = failure_;
     view.held = line_.count(SlotState::Held);
     view.given = line_.count(SlotState::Giving) + line_.count(SlotState::Given);

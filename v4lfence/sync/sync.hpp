@@ -62,10 +62,11 @@ struct SlotView {
 /// What is to be seen of the queue at one moment.
 struct QueueView {
     bool streaming = false;
-    bool ordered = true;     ///< So far in this generation.
-    bool degraded = false;   ///< A bound has expired in this generation.
-    bool given_any = false;  ///< The device was given a buffer in this generation.
-    int failure = 0;         ///< Negative errno of a failed queue.
+    bool ordered = true;      ///< So far in this generation.
+    bool degraded = false;    ///< A bound has expired in this generation.
+    bool queued_any = false;  ///< A buffer was queued in this generation.
+    bool given_any = false;   ///< The device was given a buffer in this generation.
+    int failure = 0;          ///< Negative errno of a failed queue.
     unsigned held = 0;
     unsigned given = 0;
     unsigned done = 0;
@@ -203,13 +204,13 @@ private:
     bool may_start() const;
     bool give(Lock& lock, unsigned index, Turn& turn);
     void start(Lock& lock, Turn& turn);
-    bool settle(Job job, Taker::Answer answer, Turn& turn);
-    void on_start_failed(int error, Turn& turn);
-    bool tell(int error, Turn& turn);
+    bool settle(Lock& lock, Job job, Taker::Answer answer, Turn& turn);
+    void on_start_failed(Lock& lock, int error, Turn& turn);
+    bool tell(Lock& lock, int error, Turn& turn);
     void undo(unsigned index, Turn& turn);
     void conclude(Turn& turn);
     bool has_returnable() const;
-    void end_report();
+    void end_visit();
     void take_token(Lock& lock);
     void drop_token();
 
@@ -234,7 +235,7 @@ private:
     std::mutex ledger_;
     mutable std::mutex mutex_;
     std::condition_variable token_free_;
-    std::condition_variable quiet_;  ///< No report and no clean-up is under way.
+    std::condition_variable quiet_;  ///< No visit and no clean-up is under way.
 
     // Guarded by mutex_.
     Line line_;
@@ -244,16 +245,16 @@ private:
     unsigned claimable_ =
         0;  ///< Out-fences that have not ended though their buffers are Done, Failed or expired.
     unsigned token_waiters_ = 0;
-    unsigned reports_ = 0;  ///< Of FenceWaits, under way.
+    unsigned visits_ = 0;  ///< Reports, and others that may yet call FenceWaits.
     int failure_ = 0;
     bool clean_up_due_ = false;
     bool cleaning_up_ = false;
     bool token_ = false;
-    bool more_ = false;  ///< The owner of the token has to look again.
     bool streaming_ = false;
     bool started_ = false;
     bool ordered_ = true;
     bool degraded_ = false;
+    bool queued_any_ = false;
     bool given_any_ = false;
     Deadline armed_;
     Expiry expiry_;

@@ -48,10 +48,12 @@ void Sync::dequeue(unsigned index) {
             line_.move_to(index, SlotState::Dequeued);
         }
         returnable = has_returnable();
+        visits_ += returnable ? 1 : 0;
     }
     end_due_fences();
     if (returnable) {
         waits_.wake();
+        end_visit();
     }
 }
 
@@ -74,16 +76,16 @@ void Sync::on_in_fence(Job job, const FenceStatus& status) {
         if (status.state == FenceState::Failed) {
             fail_slot(job.index, status.error);
         }
-        ++reports_;
+        ++visits_;
         step(lock, turn);
     }
     conclude(turn);
-    end_report();
+    end_visit();
 }
 
-void Sync::end_report() {
+void Sync::end_visit() {
     const Lock lock(mutex_);
-    if (--reports_ == 0) {
+    if (--visits_ == 0) {
         quiet_.notify_all();
     }
 }
@@ -103,17 +105,14 @@ void Sync::on_deadline(MonotonicTime now) {
     {
         Lock lock(mutex_);
         armed_.reset();
-        if (failure_ != 0) {
-            return;
-        }
         for (auto index = line_.first(); index; index = line_.after(*index)) {
             expire(*index, now);
         }
-        ++reports_;
+        ++visits_;
         step(lock, turn);
     }
     conclude(turn);
-    end_report();
+    end_visit();
 }
 
 /// Gives up on what is due of one buffer; arms the timer for what is not.
@@ -236,14 +235,14 @@ void Sync::cancel(int error) {
     end_all_fences(error);
     {
         Lock lock(mutex_);
-        quiet_.wait(lock, [this] { return reports_ == 0 && !cleaning_up_; });
+        quiet_.wait(lock, [this] { return visits_ == 0 && !cleaning_up_; });
         for (auto index = line_.first(); index; index = line_.first()) {
             line_.move_to(*index, SlotState::Dequeued);
         }
         ++generation_;
         options_ = next_options_;
         ordered_ = options_.ordered;
-        streaming_ = started_ = degraded_ = given_any_ = clean_up_due_ = false;
+        streaming_ = started_ = degraded_ = given_any_ = queued_any_ = clean_up_due_ = false;
         failure_ = 0;
         if (armed_) {
             armed_.reset();
@@ -321,7 +320,7 @@ void Sync::abandon() noexcept {
     failure_ = -EIO;
     // The threads that were at it, or waited for it, are the parent's.
     token_ = clean_up_due_ = cleaning_up_ = false;
-    token_waiters_ = reports_ = 0;
+    token_waiters_ = visits_ = 0;
     std::construct_at(&token_free_);
     std::construct_at(&quiet_);
 }

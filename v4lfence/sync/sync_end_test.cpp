@@ -156,11 +156,14 @@ TEST(SyncEnd, failed_in_fence_keeps_the_buffer_from_the_device) {
     for (const bool before_qbuf : {false, true}) {
         Rig rig;
         rig.stream_on();
-        rig.qbuf(0);
         const With with{.in = !before_qbuf, .in_error = before_qbuf ? -EPROTO : 0};
-        EXPECT_EQ(rig.qbuf(1, with), 0);
-        rig.qbuf(2);
-        rig.qbuf(3, in_fence);
+        {
+            const Sync::Pause all_at_once(rig.sync);
+            rig.qbuf(0);
+            EXPECT_EQ(rig.qbuf(1, with), 0);
+            rig.qbuf(2);
+            rig.qbuf(3, in_fence);
+        }
         if (!before_qbuf) {
             rig.end_in_fence(1, -EPROTO);
         }
@@ -257,8 +260,10 @@ TEST(SyncEnd, failed_buffer_fetched_before_its_turn_has_its_fence_ended) {
     Rig rig;
     rig.stream_on();
     rig.qbuf(0);
-    rig.qbuf(1, {.in_error = -EPROTO});
+    rig.qbuf(1, in_fence);
     rig.qbuf(2, in_fence);
+    rig.end_in_fence(1, -EPROTO);
+    ASSERT_TRUE(rig.ended().empty());
     rig.sync.dequeue(1);
     EXPECT_EQ(rig.error_of(1), -EPROTO);
     EXPECT_EQ(rig.state(1), SlotState::Dequeued);

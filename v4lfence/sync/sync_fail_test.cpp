@@ -22,11 +22,11 @@ using Verdict = Taker::Verdict;
 void fill(Rig& rig) {
     rig.stream_on();
     rig.qbuf(0);
+    rig.finish(0);
     rig.qbuf(1, {.in_error = -EPROTO});
     rig.qbuf(2);
     rig.qbuf(3, in_fence);
     rig.qbuf(4);
-    rig.finish(0);
 }
 
 // Pins: 5.4
@@ -226,8 +226,8 @@ TEST(SyncFail, queue_that_fails_while_the_device_is_called_gives_no_more) {
 TEST(SyncFork, child_gives_promises_up_and_can_still_close) {
     Rig rig;
     rig.qbuf(0);
-    rig.qbuf(1, in_fence);
     rig.taker.on_give = [&](unsigned) {
+        rig.qbuf(1, in_fence);
         // Another thread owns the token at the moment of the fork.
         rig.sync.lock_for_fork();
         rig.sync.abandon();

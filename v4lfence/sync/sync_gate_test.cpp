@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/sync/testing/rig.hpp"
 
@@ -311,6 +312,36 @@ TEST(SyncGate, start_that_fails_for_a_later_buffer_is_told_to_nobody) {
     };
     EXPECT_EQ(rig.qbuf(0), 0) << "its own buffer was taken";
     EXPECT_EQ(rig.sync.view().failure, -EIO);
+}
+
+// Pins: 2.1, 4.5
+TEST(SyncGate, earlier_buffer_that_cannot_start_fails_this_qbuf_with_its_fence) {
+    Rig rig;
+    rig.taker.on_give = [&](unsigned index) {
+        if (index == 0) {
+            rig.qbuf(1);
+            return Answer{Verdict::Refused, -EINVAL};
+        }
+        return Answer{Verdict::StartFailed, -EPIPE};
+    };
+    EXPECT_EQ(rig.qbuf(0), -EPIPE);
+    ASSERT_EQ(rig.state(1), SlotState::Held);
+
+    auto pipe = sys::pipe(0);
+    ASSERT_TRUE(pipe.has_value());
+    const int fd = pipe->read_end.get();
+    Submission submission;
+    submission.index = 2;
+    submission.in = Fence::adopt(std::move(pipe->read_end), FenceKind::Stream);
+    EXPECT_EQ(Rig::code(rig.sync.queue(std::move(submission))), -EPIPE);
+    EXPECT_EQ(rig.state(1), SlotState::Held);
+    EXPECT_EQ(rig.state(2), SlotState::Dequeued);
+    EXPECT_FALSE(rig.waits.is_watched[2]);
+    EXPECT_EQ(rig.waits.last_unwatched_fd, fd) << "it was still there for who waited for it";
+    rig.taker.on_give = nullptr;
+    EXPECT_EQ(rig.qbuf(3), 0);
+    EXPECT_EQ(rig.taker.given.back(), 3U);
+    EXPECT_EQ(rig.state(1), SlotState::Given);
 }
 
 // --- the token -----------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ protected:
 /// report at a time and with no lock of its own held, so that a report may call back in.
 class FenceWaits {
 public:
+    /// `fence` stays where it is until unwatch(). Never reports before it returns.
     /// Errors: ENOMEM, ENOSPC.
     virtual Result<> watch(Job job, const Fence& fence) = 0;
 

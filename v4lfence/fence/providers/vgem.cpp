@@ -61,6 +61,12 @@ public:
         return {};
     }
 
+    void forget(unsigned index) noexcept override {
+        if (index < slots_.size()) {
+            slots_[index] = Slot();
+        }
+    }
+
     void abandon() noexcept override {
         for (DrmFile& file : files_) {
             file.fd.reset();

@@ -35,23 +35,29 @@ public:
 
 class ScriptedWaits final : public FenceWaits {
 public:
-    explicit ScriptedWaits(unsigned count) : jobs(count), is_watched(count) {}
+    explicit ScriptedWaits(unsigned count) : jobs(count), is_watched(count), fences(count) {}
 
-    Result<> watch(Job job, const Fence& /*fence*/) override {
+    Result<> watch(Job job, const Fence& fence) override {
         if (const int error = std::exchange(watch_error, 0)) {
             return fail(error, "scripted");
         }
         jobs[job.index] = job;
         is_watched[job.index] = true;
+        fences[job.index] = &fence;
         return {};
     }
-    void unwatch(unsigned index) override { is_watched[index] = false; }
+    void unwatch(unsigned index) override {
+        last_unwatched_fd = is_watched[index] ? fences[index]->fd() : last_unwatched_fd;
+        is_watched[index] = false;
+    }
     void set_deadline(Deadline next) override { deadline = next; }
     void wake() override { ++wakes; }
     void on_given() override { ++givens; }
 
     std::vector<Job> jobs;  ///< The last that was watched, of each buffer.
     std::vector<bool> is_watched;
+    std::vector<const Fence*> fences;  ///< Where watch() was shown them.
+    int last_unwatched_fd = -1;
     Deadline deadline;
     int watch_error = 0;  ///< Of the next watch().
     unsigned wakes = 0;
