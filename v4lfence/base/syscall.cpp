@@ -24,6 +24,9 @@ namespace {
 /// default.
 constexpr int high_fd_min = 512;
 
+thread_local bool signals_blocked = false;
+thread_local int known_thread_id = 0;
+
 template <class Call>
 auto retry(Call call) {
     auto result = call();
@@ -205,7 +208,14 @@ Result<std::size_t> write(int fd, std::span<const std::byte> buffer) {
     return static_cast<std::size_t>(count);
 }
 
+void note_signals_blocked() {
+    signals_blocked = true;
+}
+
 Result<std::size_t> write_quietly(int fd, std::span<const std::byte> buffer) {
+    if (signals_blocked) {
+        return write(fd, buffer);
+    }
     sigset_t broken_pipe;
     sigset_t before;
     sigemptyset(&broken_pipe);
@@ -240,6 +250,17 @@ Result<int> get_status_flags(int fd) {
         return fail_errno("fcntl");
     }
     return flags;
+}
+
+int thread_id() {
+    if (known_thread_id == 0) {
+        known_thread_id = ::gettid();
+    }
+    return known_thread_id;
+}
+
+void forget_thread_id() {
+    known_thread_id = 0;
 }
 
 Result<std::string> describe_fd(int fd) {

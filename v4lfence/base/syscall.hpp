@@ -78,6 +78,9 @@ Result<int> poll(std::span<pollfd> fds, int timeout_ms);
 /// What one descriptor shows now: revents, 0 when nothing. Never blocks.
 Result<short> poll_now(int fd, short events);
 
+/// This thread has every signal blocked for good: write_quietly() need not block any itself.
+void note_signals_blocked();
+
 Result<std::size_t> read(int fd, std::span<std::byte> buffer);
 Result<std::size_t> write(int fd, std::span<const std::byte> buffer);
 /// As write(), but a pipe that nobody reads is just EPIPE: no SIGPIPE, whatever the program does
@@ -87,6 +90,11 @@ Result<std::size_t> write_quietly(int fd, std::span<const std::byte> buffer);
 Result<struct stat> fstat(int fd);
 Result<> fchmod(int fd, unsigned mode);
 Result<int> get_status_flags(int fd);
+
+/// gettid(), asked once a thread.
+int thread_id();
+/// For the one thread of a forked child.
+void forget_thread_id();
 
 /// What /proc says a descriptor is, such as "anon_inode:[eventfd]".
 Result<std::string> describe_fd(int fd);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "v4lfence/base/syscall.hpp"
+
 namespace v4lfence {
 
 Core& Context::core() {
@@ -82,6 +84,7 @@ void Context::after_fork_in_parent() {
 }
 
 void Context::after_fork_in_child() {
+    sys::forget_thread_id();
     if (fork_member_ != nullptr) {
         fork_member_->abandon();
         fork_member_->unlock_after_fork();

@@ -29,14 +29,19 @@ Result<> EpollMute::control(int epfd, int operation, int fd, epoll_event* event)
             registrations_.erase(known);
         }
     } else {
+        // Before the kernel is told, so that an error changes nothing. What is added anew may be
+        // another epoll under a number that is known.
+        const bool is_new = operation == EPOLL_CTL_ADD || known == registrations_.end();
+        UniqueFd own = is_new ? V4LFENCE_TRY(sys::dup_high(epfd)) : UniqueFd();
         epoll_event now = *event;
         now.events = effective(event->events);
         V4LFENCE_TRY(sys::epoll_ctl_raw(epfd, operation, fd, &now));
         follow(epfd, operation, *event);
-        if (known != registrations_.end()) {
-            known->event = *event;
+        if (known == registrations_.end()) {
+            registrations_.push_back({epfd, std::move(own), *event});
         } else {
-            registrations_.push_back({epfd, V4LFENCE_TRY(sys::dup_high(epfd)), *event});
+            known->event = *event;
+            known->own = is_new ? std::move(own) : std::move(known->own);
         }
     }
     count_.store(registrations_.size(), std::memory_order_relaxed);

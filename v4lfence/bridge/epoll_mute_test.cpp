@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "v4lfence/base/syscall.hpp"
+#include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/bridge/epoll_mute.hpp"
 
 namespace v4lfence {
@@ -40,7 +41,8 @@ protected:
         if (*count == 0) {
             return 0;
         }
-        EXPECT_EQ(events[0].data.u64, cookie);
+        const std::uint64_t seen = events[0].data.u64;  // The struct is packed.
+        EXPECT_EQ(seen, cookie);
         return events[0].events;
     }
     std::uint32_t told() const { return told(epoll_); }
@@ -163,6 +165,30 @@ TEST_F(EpollMuteTest, bell_goes_with_the_registration) {
     EXPECT_EQ(told(), EPOLLIN);
     ASSERT_EQ(control(EPOLL_CTL_DEL, 0), 0);
     EXPECT_EQ(told(), 0U);
+}
+
+// Pins: 6.4
+TEST_F(EpollMuteTest, number_used_anew_is_the_new_epoll) {
+    ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLIN), 0);
+    const int number = epoll_.get();
+    epoll_.reset();
+    epoll_ = *sys::epoll_create();
+    ASSERT_EQ(epoll_.get(), number);
+    ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLIN), 0);
+    mute_.set({.muted = true}, file_.get());
+    EXPECT_EQ(told(), 0U);
+}
+
+// Pins: 2.1
+TEST_F(EpollMuteTest, add_without_descriptors_adds_nothing) {
+    int result = 0;
+    {
+        const testing::DescriptorLimit none(1);
+        result = control(EPOLL_CTL_ADD, EPOLLIN);
+    }
+    EXPECT_EQ(result, -EMFILE);
+    EXPECT_EQ(told(), 0U);
+    EXPECT_EQ(control(EPOLL_CTL_ADD, EPOLLIN), 0);
 }
 
 }  // namespace

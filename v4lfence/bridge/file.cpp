@@ -118,11 +118,14 @@ Result<> BridgeFile::become_fenced() {
 }
 
 void BridgeFile::keep_loop(Core::LoopUse use) {
-    const std::lock_guard lock(queues_mutex_);
-    if (!loop_) {
-        loop_ = std::move(use);
-        keeps_loop_.store(true);
+    {
+        const std::lock_guard lock(queues_mutex_);
+        if (!loop_) {
+            loop_ = std::move(use);
+            keeps_loop_.store(true);
+        }
     }
+    on_given();
 }
 
 // --- fenced --------------------------------------------------------------------------------------

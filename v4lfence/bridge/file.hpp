@@ -63,6 +63,8 @@ public:
         bool failed = false;
     };
     Readiness readiness() const;
+    /// The same, for who is about to wait: it is told when it is no longer muted.
+    Readiness readiness_for_poll();
     /// Rings when that changes. Errors: EMFILE.
     Result<Wake*> pollers();
 
@@ -132,6 +134,7 @@ private:
     int paused_ = 0;
 
     Wake pollers_;
+    std::atomic<bool> muted_pollers_{false};
     EpollMute mute_;
 };
 

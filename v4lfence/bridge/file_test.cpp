@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/testing/descriptors.hpp"
@@ -30,7 +31,13 @@ protected:
         return answer ? answer->value : answer.error().code;
     }
 
-    Context context_;
+    /// What a Context holds lives as long as the process: so do those of the tests.
+    static Context& new_context() {
+        static auto* const all = new std::vector<std::unique_ptr<Context>>;
+        return *all->emplace_back(std::make_unique<Context>());
+    }
+
+    Context& context_ = new_context();
     sys::Pipe pipe_;
     std::unique_ptr<BridgeFile> file_;
 };
@@ -108,12 +115,15 @@ TEST_F(BridgeFileTest, buffer_calls_check_the_planes_array_first) {
 TEST_F(BridgeFileTest, in_the_child_a_fenced_file_is_dead_and_an_unfenced_one_is_not) {
     BridgeFile unfenced(context_, pipe_.read_end.get(), dev_t{2});
     ASSERT_TRUE(file_->set_deadline(10));
+    static Core* left_behind = nullptr;
+    left_behind = context_.existing_core();
     context_.before_fork();
     context_.after_fork_in_child();  // This process plays the child.
     int unread = 0;
     EXPECT_EQ(ioctl(FIONREAD, &unread), -EIO);
     EXPECT_TRUE(unfenced.ioctl(FIONREAD, &unread));
     EXPECT_EQ(context_.fenced_files(), 0U);
+    EXPECT_NE(context_.existing_core(), left_behind);
     unfenced.close();
 }
 

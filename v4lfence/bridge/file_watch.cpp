@@ -37,6 +37,12 @@ std::uint32_t BridgeFile::wanted_events(bool& wanted) const {
 
 void BridgeFile::on_given() {
     update_mute();
+    if (muted_pollers_.exchange(false)) {
+        pollers_.notify();
+    }
+    if (!keeps_loop()) {
+        return;  // Nobody has a fence on this file.
+    }
     bool wanted = false;
     const std::uint32_t events = wanted_events(wanted);
     const std::uint32_t seen = watched_events_.load();
@@ -153,6 +159,15 @@ void BridgeFile::update_mute() {
 void BridgeFile::wake_pollers() {
     pollers_.notify();
     update_mute();
+}
+
+BridgeFile::Readiness BridgeFile::readiness_for_poll() {
+    muted_pollers_.store(true);
+    const Readiness now = readiness();
+    if (!now.muted) {
+        muted_pollers_.store(false);
+    }
+    return now;
 }
 
 Result<Wake*> BridgeFile::pollers() {

@@ -130,25 +130,19 @@ Result<> BridgeQueue::qbuf(v4l2_buffer& buffer) {
     if (will_be_held || in.error != 0) {
         V4LFENCE_TRY(check_held(buffer));
     }
+    Undo undo(*this, buffer.index);
     V4LFENCE_TRY(buffers_.find(buffer.index)->payload.assign(buffer, will_be_held));
-
-    FirstUse first(*this);
-    if (buffer.flags & fence_flags) {
-        V4LFENCE_TRY(first.prepare());
+    if (has_in_fence || (buffer.flags & V4L2_BUF_FLAG_OUT_FENCE)) {
+        V4LFENCE_TRY(undo.prepare());
     }
 
     // 3. The out-fence is minted, its descriptor reserved.
     OutFence out = V4LFENCE_TRY(mint_out_fence(buffer));
 
     // 4. Commit; the gate's step gives what is ready or leaves it to the fence's end.
-    const auto queued = sync_.queue(Submission{buffer.index, std::move(in.pending), in.error,
-                                               std::move(out.promise), deadline(), out.bound});
-    if (!queued) {
-        out_fences_.forget(buffer.index);
-        return queued;
-    }
-    out_fences_.keep();
-    first.keep();
+    V4LFENCE_TRY(sync_.queue(Submission{buffer.index, std::move(in.pending), in.error,
+                                        std::move(out.promise), deadline(), out.bound}));
+    undo.keep();
     if (!will_be_held && sync_.view(buffer.index).state == SlotState::Held) {
         // Another thread holds the token and gives it in a moment, from memory that is not ours to
         // keep.
@@ -158,7 +152,7 @@ Result<> BridgeQueue::qbuf(v4l2_buffer& buffer) {
     return {};
 }
 
-Result<> BridgeQueue::FirstUse::prepare() {
+Result<> BridgeQueue::Undo::prepare() {
     if (!queue_.watch_.keeps_loop()) {
         loop_ = V4LFENCE_TRY(queue_.core_.use_loop());
     }
@@ -169,14 +163,20 @@ Result<> BridgeQueue::FirstUse::prepare() {
     return {};
 }
 
-void BridgeQueue::FirstUse::keep() {
-    opened_wake_ = false;
+void BridgeQueue::Undo::keep() {
+    kept_ = true;
+    queue_.out_fences_.keep();
     if (loop_) {
         queue_.watch_.keep_loop(std::move(loop_));
     }
 }
 
-BridgeQueue::FirstUse::~FirstUse() {
+BridgeQueue::Undo::~Undo() {
+    if (kept_) {
+        return;
+    }
+    queue_.buffers_.find(index_)->payload.drop_memory();
+    queue_.out_fences_.forget(index_);
     if (opened_wake_ && queue_.waiter_tid_.load() == 0) {
         queue_.waiter_wake_.close();
     }
@@ -236,7 +236,10 @@ Result<BridgeQueue::InFence> BridgeQueue::take_in_fence(const v4l2_buffer& buffe
         return InFence{};
     }
     const auto fd = static_cast<std::int32_t>(buffer.reserved2);
-    ImportedFence imported = V4LFENCE_TRY(Fence::import(fd, access_of(type_)));
+    ImportedFence imported = V4LFENCE_TRY(Fence::import(fd, access_of(type_), likely_kind_));
+    if (imported.pending) {
+        likely_kind_ = imported.pending->kind();
+    }
     return InFence{std::move(imported.pending), imported.status.error};
 }
 
@@ -314,7 +317,7 @@ Result<> BridgeQueue::watch(Job job, const Fence& fence) {
     BridgeBuffer& buffer = *buffers_.find(job.index);
     buffer.watched = &fence;
     const auto id =
-        V4LFENCE_TRY(core_.reactor().watch(fence.fd(), EPOLLIN | EPOLLET, *this, cookie_of(job)));
+        V4LFENCE_TRY(core_.reactor().watch(fence.fd(), Fence::watch_events, *this, cookie_of(job)));
     buffer.watch.store(id);
     return {};
 }
@@ -327,10 +330,10 @@ void BridgeQueue::set_deadline(Deadline deadline) {
     core_.reactor().set_timer(timer_, deadline);
 }
 
-void BridgeQueue::on_ready(std::uint64_t cookie, std::uint32_t /*events*/) {
+void BridgeQueue::on_ready(std::uint64_t cookie, std::uint32_t events) {
     const Job job = job_of(cookie);
     // The fence lives: it goes only after unwatch(), which waits for this call.
-    sync_.on_in_fence(job, buffers_.find(job.index)->watched->status());
+    sync_.on_in_fence(job, buffers_.find(job.index)->watched->outcome(events));
 }
 
 void BridgeQueue::on_deadline(MonotonicTime now) {
@@ -344,7 +347,9 @@ void BridgeQueue::wake() {
 
 void BridgeQueue::on_given() {
     watch_.on_given();
-    wake();
+    if (waits_for_first_.exchange(false)) {
+        waiter_wake_.notify();
+    }
 }
 
 void BridgeQueue::abandon() noexcept {

@@ -129,22 +129,25 @@ private:
     BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options, int fd,
                 std::uint32_t type);
 
-    /// What the first QBUF with a fence opens and a failed one closes again, so that a failed QBUF
-    /// leaves nothing behind (SEMANTICS 2.1).
-    class FirstUse {
+    /// A QBUF that fails leaves nothing behind (SEMANTICS 2.1), be it the first with a fence, which
+    /// opens what later ones use.
+    class Undo {
     public:
-        explicit FirstUse(BridgeQueue& queue) : queue_(queue) {}
-        FirstUse(const FirstUse&) = delete;
-        FirstUse& operator=(const FirstUse&) = delete;
-        ~FirstUse();
-        /// Errors: EMFILE, EAGAIN.
+        Undo(BridgeQueue& queue, unsigned index) : queue_(queue), index_(index) {}
+        Undo(const Undo&) = delete;
+        Undo& operator=(const Undo&) = delete;
+        ~Undo();
+        /// Opens it. Errors: EMFILE, EAGAIN.
         Result<> prepare();
+        /// The QBUF has succeeded.
         void keep();
 
     private:
         BridgeQueue& queue_;
+        const unsigned index_;
         Core::LoopUse loop_;
         bool opened_wake_ = false;
+        bool kept_ = false;
     };
 
     // Steps of qbuf().
@@ -205,7 +208,10 @@ private:
     std::atomic<bool> has_buffers_{false};
 
     Reactor::TimerId timer_ = Reactor::TimerId::None;
+    FenceKind likely_kind_ = FenceKind::SyncFile;  ///< Of the latest in-fence.
+
     Wake waiter_wake_;
+    std::atomic<bool> waits_for_first_{false};  ///< The waiter cannot look at the kernel yet.
     std::atomic<int> waiter_tid_{0};
     Sync sync_;
 };

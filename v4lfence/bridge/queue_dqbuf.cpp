@@ -4,9 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -20,11 +18,6 @@ namespace {
 
 int error_of(const v4l2_buffer& finished) {
     return finished.flags & V4L2_BUF_FLAG_ERROR ? -EIO : 0;
-}
-
-/// A thread that was cancelled while it waited never says so; nobody holds its place for it.
-bool is_alive(int tid) {
-    return ::tgkill(::getpid(), tid, 0) == 0;
 }
 
 }  // namespace
@@ -53,7 +46,7 @@ unsigned BridgeQueue::scan() {
 Result<BridgeQueue::Outcome> BridgeQueue::try_dqbuf(v4l2_buffer& buffer, Look look) {
     const std::lock_guard lock(dqbuf_mutex_);
     const int waiter = waiter_tid_.load();
-    if (waiter != 0 && waiter != ::gettid() && is_alive(waiter)) {
+    if (waiter != 0 && waiter != sys::thread_id()) {
         return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
     }
     const QueueView view = sync_.view();
@@ -134,16 +127,11 @@ Result<BridgeQueue::Outcome> BridgeQueue::return_failed(unsigned index, v4l2_buf
 
 Result<BridgeQueue::WaitPlan> BridgeQueue::begin_wait() {
     V4LFENCE_TRY(waiter_wake_.open());
-    int nobody = waiter_tid_.load();
-    if (nobody != 0 && nobody != ::gettid()) {
-        if (is_alive(nobody)) {
-            return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
-        }
-        waiter_wake_.forget_waiters();
-    }
-    if (!waiter_tid_.compare_exchange_strong(nobody, ::gettid())) {
+    int nobody = 0;
+    if (!waiter_tid_.compare_exchange_strong(nobody, sys::thread_id())) {
         return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
     }
+    waits_for_first_.store(true);
     waiter_wake_.begin();
     const QueueView view = sync_.view();
     if (!view.streaming && view.failure == 0) {
@@ -154,6 +142,9 @@ Result<BridgeQueue::WaitPlan> BridgeQueue::begin_wait() {
     // What happened before begin() rang no bell.
     if (view.failure != 0 || has_returnable()) {
         wake();
+    }
+    if (view.given_any) {
+        waits_for_first_.store(false);
     }
     const short events = V4L2_TYPE_IS_OUTPUT(type_) ? POLLOUT : POLLIN;
     return WaitPlan{waiter_wake_.fd(), view.given_any ? fd_ : -1, events, view.generation};

@@ -18,8 +18,9 @@ Result<> Wake::open() {
     return {};
 }
 
-void Wake::end() noexcept {
-    if (waiters_.fetch_sub(1) == 1) {
+void Wake::begin() noexcept {
+    waiters_.fetch_add(1);
+    if (rung_.exchange(false)) {
         std::uint64_t count = 0;
         (void)sys::read(fd_.get(), std::as_writable_bytes(std::span(&count, 1)));
     }
@@ -28,7 +29,9 @@ void Wake::end() noexcept {
 void Wake::notify() noexcept {
     if (waiters_.load() > 0) {
         const std::uint64_t one = 1;
+        // In this order: a mark without its byte would be cleared for nothing, and the byte stay.
         (void)sys::write(fd_.get(), std::as_bytes(std::span(&one, 1)));
+        rung_.store(true);
     }
 }
 

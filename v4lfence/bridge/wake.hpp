@@ -23,19 +23,20 @@ public:
     /// Borrowed; readable when a waiter should look again. -1 before open().
     int fd() const noexcept { return fd_.get(); }
 
-    /// A thread is about to look, then to wait: what happens after its look will wake it.
-    void begin() noexcept { waiters_.fetch_add(1); }
-    /// It looks no more; the last one clears the mark.
-    void end() noexcept;
+    /// A thread is about to look, then to wait: what happens after its look will wake it. Clears
+    /// what was rung before. If the look finds something and others wait, they are to be told
+    /// again.
+    void begin() noexcept;
+    /// It looks no more.
+    void end() noexcept { waiters_.fetch_sub(1); }
+    bool others() const noexcept { return waiters_.load() > 1; }
 
     void notify() noexcept;
-
-    /// For a thread that was cancelled in its wait and never came to end().
-    void forget_waiters() noexcept { waiters_.store(0); }
 
 private:
     UniqueFd fd_;
     std::atomic<int> waiters_{0};
+    std::atomic<bool> rung_{false};  ///< The descriptor is readable, or is about to be.
 };
 
 }  // namespace v4lfence

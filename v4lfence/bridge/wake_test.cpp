@@ -52,27 +52,29 @@ TEST_F(WakeTest, what_comes_after_begin_wakes_the_wait) {
     wake_.notify();
     EXPECT_TRUE(rings());
     wake_.end();
-    EXPECT_FALSE(rings());
+    wake_.begin();
+    EXPECT_FALSE(rings()) << "it was rung before this look";
 }
 
-TEST_F(WakeTest, rings_for_all_until_the_last_has_ended) {
+TEST_F(WakeTest, another_that_begins_takes_the_ring_and_knows_that_others_wait) {
     wake_.begin();
-    wake_.begin();
+    EXPECT_FALSE(wake_.others());
     wake_.notify();
-    wake_.end();
+    wake_.begin();
+    EXPECT_TRUE(wake_.others());
+    EXPECT_FALSE(rings());
+    wake_.notify();
     EXPECT_TRUE(rings());
     wake_.end();
-    EXPECT_FALSE(rings());
+    wake_.end();
+    EXPECT_FALSE(wake_.others());
 }
 
-TEST_F(WakeTest, waiter_that_was_cancelled_is_forgotten) {
-    wake_.begin();
-    wake_.forget_waiters();
-    wake_.notify();
-    EXPECT_FALSE(rings());
-    wake_.begin();
-    wake_.notify();
-    EXPECT_TRUE(rings());
+TEST_F(WakeTest, closed_it_gives_its_descriptor_back) {
+    const std::size_t before = testing::open_descriptors();
+    wake_.close();
+    EXPECT_EQ(testing::open_descriptors(), before - 1);
+    EXPECT_EQ(wake_.fd(), -1);
 }
 
 // Pins: 7.1

@@ -6,14 +6,15 @@
 
 namespace v4lfence {
 
-FdTable::Use::Use(Entry* entry) : entry_(entry) {
+FdTable::Use::Use(Entry* entry, const BridgeFile* wanted) : entry_(entry) {
     if (entry_ == nullptr || entry_->file.load(std::memory_order_relaxed) == nullptr) {
         entry_ = nullptr;
         return;
     }
     // Sequentially consistent with take(): either it sees us or we see its NULL.
     entry_->users.fetch_add(1);
-    file_ = entry_->file.load();
+    BridgeFile* const found = entry_->file.load();
+    file_ = wanted == nullptr || found == wanted ? found : nullptr;
 }
 
 FdTable::Use::~Use() {
@@ -24,7 +25,7 @@ FdTable::Use::~Use() {
 
 FdTable::Entry* FdTable::entry(int fd) const {
     const auto number = static_cast<std::size_t>(fd);
-    if (fd < 0 || number >= chunk_size * chunks_max) {
+    if (!fits(fd)) {
         return nullptr;
     }
     Chunk* chunk = chunks_[number / chunk_size].load(std::memory_order_acquire);

@@ -15,6 +15,9 @@ namespace v4lfence {
 
 /// Thread: every member may be called from any thread.
 class FdTable {
+    static constexpr std::size_t chunk_size = 1024;
+    static constexpr std::size_t chunks_max = 1024;  ///< Linux' default fs.nr_open is 1048576.
+
     struct Entry {
         std::atomic<BridgeFile*> file{nullptr};
         std::atomic<unsigned> users{0};
@@ -24,7 +27,7 @@ public:
     /// Keeps a file from going away while a call is inside it. Empty when the number is not ours.
     class Use {
     public:
-        explicit Use(Entry* entry);
+        explicit Use(Entry* entry, const BridgeFile* wanted = nullptr);
         ~Use();
         Use(const Use&) = delete;
         Use& operator=(const Use&) = delete;
@@ -38,7 +41,13 @@ public:
         BridgeFile* file_ = nullptr;
     };
 
-    Use find(int fd) const { return Use(entry(fd)); }
+    /// Numbers beyond are never found: fs.nr_open was raised.
+    static constexpr bool fits(int fd) {
+        return fd >= 0 && static_cast<std::size_t>(fd) < chunk_size * chunks_max;
+    }
+
+    /// `wanted`: that very file or none.
+    Use find(int fd, const BridgeFile* wanted = nullptr) const { return Use(entry(fd), wanted); }
 
     /// Takes the file over. A stale entry of the same number is returned, for the caller to end.
     BridgeFile* put(int fd, BridgeFile& file);
@@ -50,8 +59,6 @@ public:
     void wait_unused(int fd);
 
 private:
-    static constexpr std::size_t chunk_size = 1024;
-    static constexpr std::size_t chunks_max = 1024;  ///< Linux' default fs.nr_open is 1048576.
     using Chunk = std::array<Entry, chunk_size>;
 
     Entry* entry(int fd) const;

@@ -34,7 +34,8 @@ protected:
 
     Context context_;
     sys::Pipe pipe_;
-    const std::unique_ptr<FdTable> table_ = std::make_unique<FdTable>();
+    /// Lives as long as the process, like the library's.
+    static inline FdTable* const table_ = new FdTable;
 };
 
 TEST_F(FdTableTest, number_that_is_not_ours_finds_nothing) {

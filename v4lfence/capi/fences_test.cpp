@@ -248,13 +248,52 @@ TEST(MergeCall, inputs_may_be_closed_at_once) {
 
 TEST(MergeCall, what_is_no_fence_is_einval) {
     const Made made = make();
+    const std::size_t before = open_descriptors();
     errno = 0;
     EXPECT_EQ(v4lfence_fence_merge("both", made.fence.fd(), -1), -1);
     EXPECT_EQ(errno, EINVAL);
     errno = 0;
     EXPECT_EQ(v4lfence_fence_merge("both", -1, made.fence.fd()), -1);
     EXPECT_EQ(errno, EINVAL);
+    EXPECT_LE(open_descriptors(), before);
     v4lfence_promise_end(made.promise, 0);
+}
+
+// Pins: 2.1
+TEST(MergeCall, without_descriptors_nothing_is_left) {
+    Made first = make();
+    Made second = make();
+    Fence merged;
+    const std::size_t before = open_descriptors();
+    const unsigned failures = testing::until_it_fits([&](unsigned limit) {
+        {
+            const testing::DescriptorLimit lowered(limit);
+            merged = Fence::merge("both", first.fence, second.fence);
+            EXPECT_TRUE(merged || errno == EMFILE) << std::strerror(errno);
+        }
+        // Fewer when the loop of a merge before goes with this one.
+        EXPECT_TRUE(merged || open_descriptors() <= before);
+        return static_cast<bool>(merged) || HasFailure();
+    });
+    EXPECT_GT(failures, 0U);
+    v4lfence_promise_end(first.promise, 0);
+    v4lfence_promise_end(second.promise, 0);
+    EXPECT_EQ(merged.wait(soon_ms), 0);
+}
+
+TEST(MergeCall, inputs_that_end_meanwhile_on_another_thread) {
+    for (int round = 0; round < 500; ++round) {
+        Made first = make();
+        Made second = make("eventfd");
+        std::thread ender([&] {
+            v4lfence_promise_end(first.promise, 0);
+            v4lfence_promise_end(second.promise, 0);
+        });
+        const Fence merged = Fence::merge("both", first.fence, second.fence);
+        ender.join();
+        ASSERT_EQ(merged.wait(soon_ms), 0);
+        ASSERT_EQ(merged.status().state, V4LFENCE_SIGNALED);
+    }
 }
 
 }  // namespace

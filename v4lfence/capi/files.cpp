@@ -16,6 +16,7 @@
 
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/capi/process.hpp"
+#include "v4lfence/capi/wait.h"
 #include "v4lfence/v4lfence.h"
 
 using namespace v4lfence;
@@ -34,15 +35,6 @@ void bury(BridgeFile* stale) {
     }
 }
 
-/// Waits for the next buffer without a lock, and without an object that would have to be destroyed:
-/// the thread may be cancelled here at any instruction. 0 when it is worth another look.
-int wait_for_buffer(const BridgeQueue::WaitPlan& plan, bool* kernel_ready) {
-    pollfd fds[2] = {{plan.wake_fd, POLLIN, 0}, {plan.kernel_fd, plan.kernel_events, 0}};
-    const int ready = ::poll(fds, 2, -1);
-    *kernel_ready = ready > 0 && fds[1].revents != 0;
-    return ready < 0 ? -errno : 0;
-}
-
 Result<BridgeQueue::WaitPlan> begin_wait(int fd, std::uint32_t type) {
     const FdTable::Use file = process().files.find(fd);
     if (!file) {
@@ -59,6 +51,27 @@ Result<> end_wait(int fd, std::uint32_t type, const BridgeQueue::WaitPlan& plan)
     return file->end_wait(type, plan);
 }
 
+/// A blocking DQBUF that waits: what its end, or the end of its thread, has to know.
+struct Place {
+    int fd;
+    std::uint32_t type;
+    BridgeQueue::WaitPlan plan;
+};
+
+void leave(void* place) {
+    const Place& left = *static_cast<Place*>(place);
+    (void)end_wait(left.fd, left.type, left.plan);
+}
+
+/// Waits for the next buffer without a lock. 0 when it is worth another look.
+int wait_for_buffer(Place& place, bool* kernel_ready) {
+    const BridgeQueue::WaitPlan& plan = place.plan;
+    pollfd fds[2] = {{plan.wake_fd, POLLIN, 0}, {plan.kernel_fd, plan.kernel_events, 0}};
+    const int ready = v4lfence_wait_in_poll(fds, 2, leave, &place);
+    *kernel_ready = ready > 0 && fds[1].revents != 0;
+    return ready < 0 ? -errno : 0;
+}
+
 /// One look inside the file; empty when the number is not ours.
 std::optional<Result<BridgeFile::Answer>> look_inside(int fd, std::uint32_t request, void* argument,
                                                       BridgeQueue::Look look) {
@@ -71,21 +84,21 @@ std::optional<Result<BridgeFile::Answer>> look_inside(int fd, std::uint32_t requ
 
 /// A blocking DQBUF that found nothing.
 int dqbuf_blocking(int fd, std::uint32_t request, v4l2_buffer* buffer) {
-    const std::uint32_t type = buffer->type;
     while (true) {
-        const auto plan = begin_wait(fd, type);
+        const auto plan = begin_wait(fd, buffer->type);
         if (!plan) {
             return failed(plan.error());
         }
+        Place place{fd, buffer->type, *plan};
         bool kernel_ready = false;
-        const int interrupted = wait_for_buffer(*plan, &kernel_ready);
+        const int interrupted = wait_for_buffer(place, &kernel_ready);
         const auto look =
             kernel_ready ? BridgeQueue::Look::KernelReady : BridgeQueue::Look::Unknown;
         // The place of the one waiter is kept until the look is over.
         const auto answer = interrupted != 0 ? Result<BridgeFile::Answer>(fail(interrupted, "poll"))
                                              : look_inside(fd, request, buffer, look)
                                                    .value_or(fail(-EBADF, "the file was closed"));
-        const auto ended = end_wait(fd, type, *plan);
+        const auto ended = end_wait(place.fd, place.type, place.plan);
         if (answer && !answer->must_wait) {
             return answer->value;
         }
@@ -115,9 +128,12 @@ int v4lfence_open(const char* path, int flags, ...) {
         return -1;
     }
     const auto info = sys::fstat(fd);
-    if (info && S_ISCHR(info->st_mode) && major(info->st_rdev) == video_major) {
+    if (info && S_ISCHR(info->st_mode) && major(info->st_rdev) == video_major &&
+        FdTable::fits(fd)) {
         auto file = std::make_unique<BridgeFile>(process().context, fd, info->st_rdev);
-        bury(process().files.put(fd, *file.release()));
+        BridgeFile* const stale = process().files.put(fd, *file.release());
+        process().files.wait_unused(fd);
+        bury(stale);
     }
     return fd;
 }

@@ -27,20 +27,21 @@ public:
     /// From here on it owns itself. Errors: ENOMEM, ENOSPC; then its fence has ended with that.
     static Result<> start(std::unique_ptr<Merge> merge) {
         Result<> started;
+        Merge* const self = merge.release();
+        bool over = false;
         {
-            const std::lock_guard lock(merge->mutex_);
+            const std::lock_guard lock(self->mutex_);
             for (std::size_t input = 0; input < 2 && started; ++input) {
-                started = merge->watch(input);
+                started = self->watch(input);
             }
             if (!started) {
-                merge->failure_ = started.error().code;
+                self->failure_ = started.error().code;
             }
-            merge->armed_ = true;
+            over = !started || (self->inputs_[0].status.ended() && self->inputs_[1].status.ended());
+            self->armed_ = !over;  // From here on the reactor finishes it, at any moment.
         }
-        if (!started || merge->all_ended()) {
-            merge.release()->finish();
-        } else {
-            (void)merge.release();
+        if (over) {
+            self->finish();
         }
         return started;
     }
@@ -52,11 +53,6 @@ private:
                 reactor_.watch(inputs_[input].pending->fd(), EPOLLIN | EPOLLET, *this, input));
         }
         return {};
-    }
-
-    bool all_ended() {
-        const std::lock_guard lock(mutex_);
-        return inputs_[0].status.ended() && inputs_[1].status.ended();
     }
 
     void on_ready(std::uint64_t input, std::uint32_t /*events*/) override {
@@ -105,8 +101,10 @@ Result<UniqueFd> merge_fences(Process& process, std::string_view name, int first
         merged || merged.error().code != -EINVAL) {
         return merged;
     }
-    std::array<ImportedFence, 2> inputs{V4LFENCE_TRY(Fence::import(first, DmaBufAccess::Write)),
-                                        V4LFENCE_TRY(Fence::import(second, DmaBufAccess::Write))};
+    // One by one: GCC forgets the first when the second leaves from within the braces.
+    ImportedFence one = V4LFENCE_TRY(Fence::import(first, DmaBufAccess::Write));
+    ImportedFence other = V4LFENCE_TRY(Fence::import(second, DmaBufAccess::Write));
+    std::array<ImportedFence, 2> inputs{std::move(one), std::move(other)};
     Core& core = process.context.core();
     Core::LoopUse loop = V4LFENCE_TRY(core.use_loop());
     FenceProvider* provider = V4LFENCE_TRY(core.provider("user"));

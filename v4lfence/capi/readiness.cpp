@@ -31,16 +31,21 @@ constexpr short frame_events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
 class Polling {
 public:
     explicit Polling(std::span<pollfd> asked) : asked_(asked) {
-        storage_ = asked.size() * 2 <= inline_.size()
-                       ? inline_.data()
-                       : (heap_ = std::make_unique<pollfd[]>(asked.size() * 2)).get();
+        if (asked.size() > entries_inline) {
+            many_entries_ = std::make_unique<pollfd[]>(asked.size() * 2);
+            many_files_ = std::make_unique<const BridgeFile*[]>(asked.size());
+            entries_ = many_entries_.get();
+            files_ = many_files_.get();
+        }
     }
+    Polling(const Polling&) = delete;
+    Polling& operator=(const Polling&) = delete;
 
     /// Looks once, waiting up to `timeout_ms`. How many entries are ready; 0 also when a bell rang
     /// and it is worth looking again. Errors: EINTR.
     Result<int> look(int timeout_ms) {
         begin();
-        const std::span<pollfd> all(storage_, asked_.size() + bells_);
+        const std::span<pollfd> all(entries_, asked_.size() + bells_);
         const auto polled = sys::poll(all, immediate_ ? 0 : timeout_ms);
         const int ready = polled ? collect() : 0;
         end();
@@ -55,21 +60,28 @@ private:
         bells_ = 0;
         immediate_ = rang_ = false;
         for (std::size_t i = 0; i < asked_.size(); ++i) {
-            storage_[i] = pollfd{asked_[i].fd, asked_[i].events, 0};
+            entries_[i] = pollfd{asked_[i].fd, asked_[i].events, 0};
+            files_[i] = nullptr;
             const FdTable::Use file = process().files.find(asked_[i].fd);
             if (!file || !file->fenced() || (asked_[i].events & frame_events) == 0) {
                 continue;
             }
             const auto bell = file->pollers();
             if (!bell) {
-                continue;
+                continue;  // No descriptor to be had: the kernel's word must do.
             }
+            files_[i] = &*file;
             (*bell)->begin();
-            storage_[asked_.size() + bells_++] = pollfd{(*bell)->fd(), POLLIN, 0};
-            const BridgeFile::Readiness now = file->readiness();
-            immediate_ = immediate_ || now.returnable || now.failed;
+            entries_[asked_.size() + bells_++] = pollfd{(*bell)->fd(), POLLIN, 0};
+            const BridgeFile::Readiness now = file->readiness_for_poll();
+            if (now.returnable || now.failed) {
+                immediate_ = true;
+                if ((*bell)->others()) {
+                    (*bell)->notify();
+                }
+            }
             if (now.muted) {
-                storage_[i].events = static_cast<short>(asked_[i].events & ~frame_events);
+                entries_[i].events = static_cast<short>(asked_[i].events & ~frame_events);
             }
         }
     }
@@ -77,29 +89,26 @@ private:
     int collect() {
         int ready = 0;
         for (std::size_t i = 0; i < asked_.size(); ++i) {
-            asked_[i].revents = storage_[i].revents;
-            const FdTable::Use file = process().files.find(asked_[i].fd);
-            if (file && file->fenced() && (asked_[i].events & frame_events) != 0) {
+            asked_[i].revents = entries_[i].revents;
+            const FdTable::Use file = corrected(i);
+            if (file) {
                 const BridgeFile::Readiness now = file->readiness();
-                if (now.returnable) {
-                    asked_[i].revents |= asked_[i].events & frame_events;
-                }
-                if (now.failed) {
-                    asked_[i].revents |= POLLERR;
-                }
+                const int frames = now.returnable ? asked_[i].events & frame_events : 0;
+                asked_[i].revents =
+                    static_cast<short>(asked_[i].revents | frames | (now.failed ? POLLERR : 0));
             }
             ready += asked_[i].revents != 0 ? 1 : 0;
         }
         for (std::size_t bell = 0; bell < bells_; ++bell) {
-            rang_ = rang_ || storage_[asked_.size() + bell].revents != 0;
+            rang_ = rang_ || entries_[asked_.size() + bell].revents != 0;
         }
         return ready;
     }
 
     void end() {
-        for (const pollfd& entry : asked_) {
-            const FdTable::Use file = process().files.find(entry.fd);
-            if (file && file->fenced() && (entry.events & frame_events) != 0) {
+        for (std::size_t i = 0; i < asked_.size(); ++i) {
+            const FdTable::Use file = corrected(i);
+            if (file) {
                 if (const auto bell = file->pollers()) {
                     (*bell)->end();
                 }
@@ -107,12 +116,21 @@ private:
         }
     }
 
-    static constexpr std::size_t entries_inline = 32;
+    /// The file whose answer is corrected here, unless it was closed meanwhile.
+    FdTable::Use corrected(std::size_t i) const {
+        const int fd = files_[i] != nullptr ? asked_[i].fd : -1;
+        return process().files.find(fd, files_[i]);
+    }
+
+    static constexpr std::size_t entries_inline = 16;
 
     std::span<pollfd> asked_;
-    std::array<pollfd, entries_inline> inline_{};
-    std::unique_ptr<pollfd[]> heap_;
-    pollfd* storage_ = nullptr;
+    std::array<pollfd, entries_inline * 2> few_entries_{};
+    std::array<const BridgeFile*, entries_inline> few_files_{};
+    std::unique_ptr<pollfd[]> many_entries_;
+    std::unique_ptr<const BridgeFile*[]> many_files_;
+    pollfd* entries_ = few_entries_.data();  ///< As asked, then a bell for each that is corrected.
+    const BridgeFile** files_ = few_files_.data();
     std::size_t bells_ = 0;
     bool immediate_ = false;
     bool rang_ = false;
@@ -208,6 +226,8 @@ int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* except
     if (!any_fenced(asked)) {
         return ::select(nfds, readable, writable, exceptional, timeout);
     }
+    const SystemClock clock;
+    const MonotonicTime begun = clock.now();
     const std::int64_t wait_ms =
         timeout != nullptr ? std::int64_t{timeout->tv_sec} * 1000 + (timeout->tv_usec + 999) / 1000
                            : -1;
@@ -215,6 +235,14 @@ int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* except
         poll_corrected(asked, static_cast<int>(std::min<std::int64_t>(wait_ms, INT32_MAX)));
     if (!ready) {
         return failed(ready.error());
+    }
+    if (timeout != nullptr) {
+        // As Linux does it: what is left of the time.
+        const auto used =
+            std::chrono::duration_cast<std::chrono::microseconds>(clock.now() - begun);
+        const std::int64_t asked_us = std::int64_t{timeout->tv_sec} * 1'000'000 + timeout->tv_usec;
+        const std::int64_t left_us = std::max<std::int64_t>(asked_us - used.count(), 0);
+        *timeout = {left_us / 1'000'000, left_us % 1'000'000};
     }
     sets.clear();
     int bits = 0;

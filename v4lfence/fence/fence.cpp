@@ -114,6 +114,15 @@ Result<ImportedFence> import_status(int fd, FenceKind kind, const FenceStatus& s
     return ImportedFence{status, Fence::adopt(V4LFENCE_TRY(sys::dup_high(fd)), kind)};
 }
 
+/// Errors: ENOTTY no sync_file; EMFILE.
+Result<ImportedFence> import_sync_file(int fd) {
+    const FenceStatus status = V4LFENCE_TRY(query_sync_file(fd));
+    if (status.ended()) {
+        acquire_after_end();
+    }
+    return import_status(fd, FenceKind::SyncFile, status);
+}
+
 /// Errors: EINVAL opened for writing only, or as a mere path.
 Result<ImportedFence> import_stream(int fd) {
     const int flags = V4LFENCE_TRY(sys::get_status_flags(fd));
@@ -156,12 +165,13 @@ void set_name(std::array<char, 32>& to, std::string_view name) {
 
 }  // namespace
 
-Result<ImportedFence> Fence::import(int fd, DmaBufAccess access) {
-    if (const auto status = query_sync_file(fd)) {
-        if (status->ended()) {
-            acquire_after_end();
+Result<ImportedFence> Fence::import(int fd, DmaBufAccess access, FenceKind likely) {
+    const bool sync_file_first = likely == FenceKind::SyncFile;
+    if (sync_file_first) {
+        auto imported = import_sync_file(fd);
+        if (imported || imported.error().code == -EMFILE || imported.error().code == -ENFILE) {
+            return imported;
         }
-        return import_status(fd, FenceKind::SyncFile, *status);
     }
     const auto info = sys::fstat(fd);
     if (!info) {
@@ -173,14 +183,35 @@ Result<ImportedFence> Fence::import(int fd, DmaBufAccess access) {
         return import_stream(fd);
     case 0:
     case S_IFREG:
-        return import_anonymous(fd, access);
+        break;
     default:
         return no_fence();
     }
+    if (!sync_file_first) {
+        if (auto imported = import_sync_file(fd); imported || imported.error().code != -ENOTTY) {
+            return imported;
+        }
+    }
+    return import_anonymous(fd, access);
 }
 
 FenceStatus Fence::status() const {
     return observe(fd_.get(), kind_);
+}
+
+FenceStatus Fence::outcome(std::uint32_t epoll_events) const {
+    FenceStatus status;
+    if (kind_ == FenceKind::SyncFile) {
+        status = query_sync_state(fd_.get()).value_or(FenceStatus{});
+    } else if ((epoll_events & EPOLLIN) != 0 && (epoll_events & EPOLLRDHUP) == 0) {
+        status = signaled();
+    } else {
+        return this->status();
+    }
+    if (status.ended()) {
+        acquire_after_end();
+    }
+    return status;
 }
 
 Result<FenceStatus> Fence::wait(Deadline deadline, const Clock& clock) const {

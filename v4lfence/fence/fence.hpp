@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -56,7 +58,9 @@ public:
     /// System calls: 2 for a sync_file (an ended one: when it ended), 5 for a pipe, 6 for an
     /// eventfd. Errors: EINVAL not open or no kind of fence (regular file, directory, device, the
     /// write end of a pipe, a raw syncobj, whose poll() lies); EMFILE, ENFILE, ENOMEM.
-    static Result<ImportedFence> import(int fd, DmaBufAccess access);
+    /// `likely` is tried first.
+    static Result<ImportedFence> import(int fd, DmaBufAccess access,
+                                        FenceKind likely = FenceKind::SyncFile);
 
     /// Takes over a descriptor whose kind is known.
     static Fence adopt(UniqueFd fd, FenceKind kind) noexcept { return Fence(std::move(fd), kind); }
@@ -70,6 +74,12 @@ public:
     /// (SEMANTICS 7.2). A stream that hung up without data failed: with the error that its maker
     /// left (end_mark.hpp), or -EOWNERDEAD when it left none. Without a valid descriptor: -EBADF.
     FenceStatus status() const;
+
+    /// What a reactor watches its descriptor for, so that outcome() has to ask as little as can be.
+    static constexpr std::uint32_t watch_events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+
+    /// As status(), but without the time, given that epoll has reported `epoll_events`.
+    FenceStatus outcome(std::uint32_t epoll_events) const;
 
     /// Blocks until the fence has ended, well or badly. Errors: ETIME; EINTR.
     Result<FenceStatus> wait(Deadline deadline, const Clock& clock) const;

@@ -74,7 +74,8 @@ public:
     /// on an unordered queue each fence gets a context of its own.
     virtual Result<> begin_generation(bool ordered) = 0;
 
-    /// Drops what is only kept so that the next fence of `slot` is made faster. None of it is pending.
+    /// Drops what is only kept so that the next fence of `slot` is made faster. None of it is
+    /// pending.
     virtual void forget(unsigned /*slot*/) noexcept {}
 
     /// In a forked child: closes every descriptor that could keep the parent's fences pending.

@@ -204,6 +204,7 @@ Result<> Reactor::Impl::use_own_loop() {
 
 void* Reactor::Impl::run_thread(void* impl) {
     pthread_setname_np(pthread_self(), "v4lfence");
+    sys::note_signals_blocked();
     static_cast<Impl*>(impl)->run();
     return nullptr;
 }

@@ -311,8 +311,8 @@ TEST_F(ReactorTest, ready_watches_come_before_deadlines) {
 
 // Pins: 7.5
 TEST_F(ReactorTest, own_descriptors_are_high) {
-    Recorder recorder;
     const UniqueFd watched = ready_event();
+    Recorder recorder;
     ASSERT_TRUE(reactor_->watch(watched.get(), EPOLLIN, recorder, 0));
     EXPECT_GE(reactor_->fd(), 256);
     EXPECT_EQ(sys::eventfd(0, 0)->get() < 256, true);

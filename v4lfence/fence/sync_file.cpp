@@ -56,16 +56,22 @@ std::string_view view(const char (&text)[Size]) {
 
 }  // namespace
 
-Result<FenceStatus> query_sync_file(int fd) {
+Result<FenceStatus> query_sync_state(int fd) {
     sync_file_info info{};
     V4LFENCE_TRY(sys::ioctl_retry(fd, SYNC_IOC_FILE_INFO, &info));
     FenceStatus status;
-    if (info.status == 0) {
-        return status;
+    if (info.status != 0) {
+        status.state = info.status < 0 ? FenceState::Failed : FenceState::Signaled;
+        status.error = std::min(info.status, 0);
     }
-    status.state = info.status < 0 ? FenceState::Failed : FenceState::Signaled;
-    status.error = std::min(info.status, 0);
-    status.ended_at = latest_end(fd);
+    return status;
+}
+
+Result<FenceStatus> query_sync_file(int fd) {
+    FenceStatus status = V4LFENCE_TRY(query_sync_state(fd));
+    if (status.ended()) {
+        status.ended_at = latest_end(fd);
+    }
     return status;
 }
 

@@ -18,6 +18,9 @@ namespace v4lfence {
 /// sync_file.
 Result<FenceStatus> query_sync_file(int fd);
 
+/// The same without the time: one call. Errors: as above.
+Result<FenceStatus> query_sync_state(int fd);
+
 /// Names of the first fence that is pending, or of the first. Errors: as above.
 Result<FenceNames> query_sync_names(int fd);
 

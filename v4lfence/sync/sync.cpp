@@ -331,13 +331,20 @@ Sync::Pause::~Pause() {
 // --- what is to be seen --------------------------------------------------------------------------
 
 SlotView Sync::view(unsigned index) const {
-    const Lock lock(mutex_);
+    Lock lock(mutex_);
     if (index >= line_.size()) {
         return {};
     }
     const Slot& slot = line_[index];
-    return SlotView{Job{index, slot.position}, slot.state,   slot.in_pending,
-                    slot.out || slot.ending,   slot.expired, slot.was_held};
+    if (slot.ending) {
+        // Whoever has seen the fence end must not be told that it is pending: it is over once the
+        // ledger is free.
+        lock.unlock();
+        { const Lock ended(ledger_); }
+        lock.lock();
+    }
+    return SlotView{Job{index, slot.position},   slot.state,   slot.in_pending,
+                    static_cast<bool>(slot.out), slot.expired, slot.was_held};
 }
 
 QueueView Sync::view() const {

@@ -232,7 +232,7 @@ private:
 
     /// Taken before mutex_ and held over the end of fences, and over nothing else: they end in
     /// order, and whoever has taken it after a claim knows that the fence has ended.
-    std::mutex ledger_;
+    mutable std::mutex ledger_;
     mutable std::mutex mutex_;
     std::condition_variable token_free_;
     std::condition_variable quiet_;  ///< No visit and no clean-up is under way.

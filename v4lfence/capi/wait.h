@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one place where a thread of the program waits inside the library. In C: the thread may be
+ * cancelled here asynchronously, at any instruction, so nothing lives that would need a destructor.
+ */
+#ifndef V4LFENCE_CAPI_WAIT_H
+#define V4LFENCE_CAPI_WAIT_H
+
+#include <poll.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* poll() without a time-out. `cancelled(place)` is called if the thread ends in it. */
+int v4lfence_wait_in_poll(struct pollfd *fds, nfds_t count, void (*cancelled)(void *), void *place);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
