@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Runs `v4lfence conform` in a guest and reports each case under the name of its configuration."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import guest
+
+_timeout_s = 200
+
+
+def conform(report, name, node, fences, options, expected):
+    """Judges `node`. `expected` are fields of the JSON report that show the right configuration."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "report.json"
+        ended = guest.run(guest.program, "conform", node, "--fences", fences, "--format", "json",
+                          "--output", output, *options, timeout_s=_timeout_s)
+        text = output.read_text() if output.exists() else ""
+    guest.keep(f"conform-{name.replace('/', '-')}.json", text)
+    try:
+        judged = json.loads(text)
+    except ValueError:
+        report.tell(f"{name}/report", f"conform {ended.how()}: {ended.last_words()}")
+        return
+    for case in judged["cases"]:
+        tell_case(report, f"{name}/{case['name']}", case)
+    report.tell(f"{name}/report", problem_of(judged, ended, expected))
+
+
+def tell_case(report, name, case):
+    if case["result"] == "skipped":
+        report.skip(name, case["message"])
+    else:
+        report.tell(name, None if case["result"] == "passed" else case["message"] or "failed")
+
+
+def problem_of(judged, ended, expected):
+    """Why the run as a whole is not what it should be; None when it is."""
+    if not judged["finished"]:
+        return f"conform {ended.how()} in case {judged['running']}: {ended.last_words()}"
+    if judged["lacking"]:
+        return judged["lacking"]
+    if (status := 1 if judged["failed"] else 0) != ended.status:
+        return f"conform {ended.how()}, expected {status}: {ended.last_words()}"
+    wrong = {key: judged[key] for key, value in expected.items() if judged[key] != value}
+    return f"another device than expected: {wrong}" if wrong else None
+
+
+def conform_raw(report, name, node):
+    """The kernel's own node has no fences, and is told so once."""
+    ended = guest.run(guest.program, "conform", node, "--raw")
+    said = [line for line in ended.stdout.splitlines() if "no fences" in line]
+    problem = None
+    if ended.status != 0 or len(said) != 1:
+        problem = f"{ended.how()} and said {len(said)} times that there are none: " \
+                  f"{ended.last_words()}"
+    report.tell(name, problem)

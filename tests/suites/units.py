@@ -1,0 +1,26 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Unit tests that find more in the guest than on most machines: the fences of a real vgem.
+
+usage: units.py KERNEL
+"""
+
+import os
+
+import guest
+
+# Where a fence of the kernel is made or judged.
+programs = ("unit_fence", "unit_capi")
+
+
+def body(report):
+    results = os.environ.get("OUT", "/run")
+    for name in programs:
+        xml = f"{results}/{name}.xml"
+        ended = guest.run(guest.built / name, f"--gtest_output=xml:{xml}", timeout_s=100)
+        report.log(ended.stdout + ended.stderr)
+        if not os.path.exists(xml) or ended.status is None:
+            report.tell(name, f"{ended.how()}: {ended.last_words()}")
+
+
+guest.main(guest.Machine("vivid vgem virtio-gpu"), body)
