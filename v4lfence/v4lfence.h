@@ -38,6 +38,12 @@ struct epoll_event;
  * and left alone. */
 int v4lfence_open(const char* path, int flags, ...);
 
+/* Takes over a descriptor of a V4L2 node that came from elsewhere: a portal, another process,
+ * dup(). Returns it. A duplicate that the program makes of a managed descriptor is the kernel's
+ * alone until it is taken over, and counts as a second handle. Errors: EBADF; EINVAL no V4L2 node.
+ */
+int v4lfence_fd_open(int fd);
+
 /* Ends the stream, ends every fence that has not ended (-ECANCELED), closes the descriptor. */
 int v4lfence_close(int fd);
 
@@ -95,6 +101,7 @@ struct v4lfence_expiry {
     int64_t expired_at_ns;
     char driver_name[32]; /* of the in-fence, where it is a sync_file; else its kind */
     char timeline_name[32];
+    uint64_t reserved2[4];
 };
 int v4lfence_last_expiry(int fd, struct v4lfence_expiry* expiry);
 
@@ -117,6 +124,7 @@ struct v4lfence_fence_result {
     int32_t state;       /* enum v4lfence_fence_state */
     int32_t error;       /* negative errno when failed, else 0 */
     int64_t ended_at_ns; /* CLOCK_MONOTONIC, where the kind of fence knows it; else 0 */
+    uint64_t reserved[2];
 };
 
 /* Never blocks. Errors: EINVAL not a fence. */
@@ -148,7 +156,9 @@ void v4lfence_promise_end(struct v4lfence_promise* promise, int error);
  */
 
 /* Before the first fence. Returns a descriptor, the library's, that is readable while there is work
- * for v4lfence_dispatch(). Errors: EBUSY a thread does it already. */
+ * for v4lfence_dispatch(). The thread that dispatches must not wait for a fence of the library's,
+ * nor in a blocking DQBUF: only it could end that wait. A forked child begins without a choice.
+ * Errors: EBUSY a thread does it already. */
 int v4lfence_use_own_loop(void);
 
 /* Does what is due, without blocking. Returns how many events were handled. Call it from one thread

@@ -39,10 +39,17 @@ BridgeFile* Context::find_owner(const BridgeFile& asking, std::uint32_t type) co
     return owner == files_.end() ? nullptr : *owner;
 }
 
-void Context::overlay_from_owner(const BridgeFile& asking, v4l2_buffer& buffer) {
+SlotView Context::slot_of_owner(const BridgeFile& asking, std::uint32_t type, unsigned index) {
+    const std::lock_guard lock(mutex_);
+    const BridgeFile* owner = find_owner(asking, type);
+    return owner != nullptr ? owner->owned_queue(type)->slot(index) : SlotView();
+}
+
+void Context::overlay_from_owner(const BridgeFile& asking, v4l2_buffer& buffer,
+                                 const SlotView& slot) {
     const std::lock_guard lock(mutex_);
     if (const BridgeFile* owner = find_owner(asking, buffer.type)) {
-        owner->owned_queue(buffer.type)->overlay(buffer);
+        owner->owned_queue(buffer.type)->overlay(buffer, slot);
     }
 }
 
@@ -54,14 +61,13 @@ bool Context::is_owned_by_other(const BridgeFile& asking, std::uint32_t type) {
     return find_owner(asking, type) != nullptr;
 }
 
-// The order of the locks: no callback runs any more, then this list, then each queue. Whoever is
-// inside a queue may use the reactor, but no reactor callback can wait for us.
-
 void Context::before_fork() {
-    if (Core* core = existing_core()) {
-        core->reactor().prepare_fork();
-    }
     mutex_.lock();
+    // Callbacks come to rest before any queue is locked. They do not need this list.
+    prepared_ = existing_core();
+    if (prepared_ != nullptr) {
+        prepared_->reactor().prepare_fork();
+    }
     for (BridgeFile* file : files_) {
         file->lock_for_fork();
     }
@@ -77,10 +83,10 @@ void Context::after_fork_in_parent() {
     for (BridgeFile* file : files_) {
         file->unlock_after_fork();
     }
-    mutex_.unlock();
-    if (Core* core = existing_core()) {
-        core->reactor().resume_after_fork();
+    if (prepared_ != nullptr) {
+        prepared_->reactor().resume_after_fork();
     }
+    mutex_.unlock();
 }
 
 void Context::after_fork_in_child() {

@@ -29,7 +29,8 @@ public:
     unsigned fenced_files() const noexcept { return fenced_files_.load(); }
 
     /// Another handle of the node streams with fences: shows what it knows of the buffer.
-    void overlay_from_owner(const BridgeFile& asking, v4l2_buffer& buffer);
+    SlotView slot_of_owner(const BridgeFile& asking, std::uint32_t type, unsigned index);
+    void overlay_from_owner(const BridgeFile& asking, v4l2_buffer& buffer, const SlotView& slot);
     /// Another handle of the node, in this process, owns the queue.
     bool is_owned_by_other(const BridgeFile& asking, std::uint32_t type);
 
@@ -59,6 +60,7 @@ private:
     std::atomic<Core*> core_{nullptr};
     std::atomic<unsigned> fenced_files_{0};
     ForkMember* fork_member_ = nullptr;
+    Core* prepared_ = nullptr;  ///< While a fork is under way.
 };
 
 }  // namespace v4lfence

@@ -54,6 +54,8 @@ public:
             }
         }
         explicit operator bool() const noexcept { return core_ != nullptr; }
+        /// In a forked child: the loop was the parent's.
+        void forget() noexcept { core_ = nullptr; }
 
     private:
         friend class Core;

@@ -58,12 +58,11 @@ void EpollMute::follow(int epfd, int operation, const epoll_event& event) {
 }
 
 void EpollMute::set(State state, int fd) {
-    const std::lock_guard lock(mutex_);
     const State before = std::exchange(state_, state);
-    if (before == state) {
-        return;
-    }
     for (const Registration& entry : registrations_) {
+        if (before.muted == state.muted) {
+            break;
+        }
         epoll_event now = entry.event;
         now.events = effective(now.events);
         // An epoll that no longer knows the file has nothing to be told.

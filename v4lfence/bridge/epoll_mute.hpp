@@ -31,8 +31,13 @@ public:
 
         bool operator==(const State&) const = default;
     };
-    /// What holds for every registration of the file `fd` from now on.
-    void set(State state, int fd);
+    /// What holds for every registration of the file `fd` from now on. `look` says it, and is asked
+    /// with nobody else between, so that the latest word is the last.
+    template <class Look>
+    void refresh(int fd, Look look) {
+        const std::lock_guard lock(mutex_);
+        set(look(), fd);
+    }
 
     bool empty() const noexcept { return count_.load(std::memory_order_relaxed) == 0; }
 
@@ -43,6 +48,7 @@ private:
         epoll_event event;
     };
     std::uint32_t effective(std::uint32_t events) const;
+    void set(State state, int fd);
     void follow(int epfd, int operation, const epoll_event& event);
 
     std::mutex mutex_;

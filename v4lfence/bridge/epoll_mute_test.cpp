@@ -47,6 +47,10 @@ protected:
     }
     std::uint32_t told() const { return told(epoll_); }
 
+    void set(EpollMute::State state) {
+        mute_.refresh(file_.get(), [state] { return state; });
+    }
+
     UniqueFd file_;
     UniqueFd epoll_;
     EpollMute mute_;
@@ -62,37 +66,37 @@ TEST_F(EpollMuteTest, nothing_is_kept_before_the_first_registration) {
 TEST_F(EpollMuteTest, muted_registration_is_told_nothing) {
     ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLIN | EPOLLRDNORM), 0);
     EXPECT_NE(told(), 0U);
-    mute_.set({.muted = true}, file_.get());
+    set({.muted = true});
     EXPECT_EQ(told(), 0U);
-    mute_.set({}, file_.get());
+    set({});
     EXPECT_NE(told(), 0U);
 }
 
 // Pins: 6.4
 TEST_F(EpollMuteTest, registration_made_while_muted_is_muted) {
-    mute_.set({.muted = true}, file_.get());
+    set({.muted = true});
     ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLIN), 0);
     EXPECT_EQ(told(), 0U);
-    mute_.set({}, file_.get());
+    set({});
     EXPECT_EQ(told(), EPOLLIN);
 }
 
 // Pins: 6.4
 TEST_F(EpollMuteTest, edge_triggered_one_gets_its_edge_when_it_speaks_again) {
     ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLIN | EPOLLET), 0);
-    mute_.set({.muted = true}, file_.get());
+    set({.muted = true});
     EXPECT_EQ(told(), 0U);
-    mute_.set({}, file_.get());
+    set({});
     EXPECT_EQ(told(), EPOLLIN);
     EXPECT_EQ(told(), 0U);
 }
 
 TEST_F(EpollMuteTest, change_while_muted_holds_afterwards) {
     ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLPRI), 0);
-    mute_.set({.muted = true}, file_.get());
+    set({.muted = true});
     ASSERT_EQ(control(EPOLL_CTL_MOD, EPOLLIN), 0);
     EXPECT_EQ(told(), 0U);
-    mute_.set({}, file_.get());
+    set({});
     EXPECT_EQ(told(), EPOLLIN);
 }
 
@@ -100,8 +104,8 @@ TEST_F(EpollMuteTest, deleted_registration_does_not_come_back) {
     ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLIN), 0);
     ASSERT_EQ(control(EPOLL_CTL_DEL, 0), 0);
     EXPECT_TRUE(mute_.empty());
-    mute_.set({.muted = true}, file_.get());
-    mute_.set({}, file_.get());
+    set({.muted = true});
+    set({});
     EXPECT_EQ(told(), 0U);
     EXPECT_EQ(control(EPOLL_CTL_DEL, 0), -ENOENT);
 }
@@ -126,7 +130,7 @@ TEST_F(EpollMuteTest, each_epoll_of_the_program_is_muted) {
     event.events = EPOLLIN;
     event.data.u64 = cookie;
     ASSERT_TRUE(mute_.control(other.get(), EPOLL_CTL_ADD, file_.get(), &event));
-    mute_.set({.muted = true}, file_.get());
+    set({.muted = true});
     EXPECT_EQ(told(), 0U);
     EXPECT_EQ(told(other), 0U);
 }
@@ -134,31 +138,31 @@ TEST_F(EpollMuteTest, each_epoll_of_the_program_is_muted) {
 // Pins: 5.1
 TEST_F(EpollMuteTest, bell_rings_under_the_programs_data_until_it_is_stopped) {
     EXPECT_EQ(control(EPOLL_CTL_ADD, EPOLLIN), 0);
-    mute_.set({.muted = true, .ringing = false}, file_.get());
+    set({.muted = true, .ringing = false});
     EXPECT_EQ(told(), 0U);
-    mute_.set({.muted = true, .ringing = true}, file_.get());
+    set({.muted = true, .ringing = true});
     EXPECT_EQ(told(), std::uint32_t{EPOLLIN});
-    mute_.set({.muted = true, .ringing = false}, file_.get());
+    set({.muted = true, .ringing = false});
     EXPECT_EQ(told(), 0U);
     EXPECT_EQ(control(EPOLL_CTL_DEL, 0), 0);
-    mute_.set({.muted = true, .ringing = true}, file_.get());
+    set({.muted = true, .ringing = true});
     EXPECT_EQ(told(), 0U);
 }
 
 // Pins: 5.1
 TEST_F(EpollMuteTest, buffer_that_the_kernel_does_not_know_of_rings) {
     ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLIN), 0);
-    mute_.set({.muted = true, .ringing = true}, file_.get());
+    set({.muted = true, .ringing = true});
     EXPECT_EQ(told(), EPOLLIN);
     EXPECT_EQ(told(), EPOLLIN) << "until somebody fetches it";
-    mute_.set({.muted = true}, file_.get());
+    set({.muted = true});
     EXPECT_EQ(told(), 0U);
-    mute_.set({.muted = true, .ringing = true}, file_.get());
+    set({.muted = true, .ringing = true});
     EXPECT_EQ(told(), EPOLLIN) << "and for the next";
 }
 
 TEST_F(EpollMuteTest, bell_goes_with_the_registration) {
-    mute_.set({.muted = true, .ringing = true}, file_.get());
+    set({.muted = true, .ringing = true});
     ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLPRI), 0);
     EXPECT_EQ(told(), 0U) << "frames were not asked for";
     ASSERT_EQ(control(EPOLL_CTL_MOD, EPOLLIN), 0);
@@ -175,7 +179,7 @@ TEST_F(EpollMuteTest, number_used_anew_is_the_new_epoll) {
     epoll_ = *sys::epoll_create();
     ASSERT_EQ(epoll_.get(), number);
     ASSERT_EQ(control(EPOLL_CTL_ADD, EPOLLIN), 0);
-    mute_.set({.muted = true}, file_.get());
+    set({.muted = true});
     EXPECT_EQ(told(), 0U);
 }
 

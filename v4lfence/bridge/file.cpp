@@ -31,6 +31,13 @@ Result<> check_planes(const v4l2_buffer& buffer) {
     return {};
 }
 
+/// By type and number: the size in the request may be that of a later header.
+bool is_fence_query(std::uint32_t request) {
+    return _IOC_TYPE(request) == _IOC_TYPE(VIDIOC_QUERY_FENCES) &&
+           _IOC_NR(request) == _IOC_NR(VIDIOC_QUERY_FENCES) &&
+           _IOC_SIZE(request) >= sizeof(v4l2_query_fences);
+}
+
 bool has_argument(std::uint32_t request) {
     return _IOC_SIZE(request) > 0;
 }
@@ -61,11 +68,32 @@ Result<BridgeFile::Answer> BridgeFile::ioctl(std::uint32_t request, void* argume
     if (dead_.load(std::memory_order_relaxed)) {
         return fail(-EIO, "the file is the parent process's");
     }
+    if (is_fence_query(request)) {
+        request = VIDIOC_QUERY_FENCES;
+    }
     // What the kernel would refuse to look at it refuses itself.
     if (has_argument(request) && !is_plausible(argument)) {
         return Answer{V4LFENCE_TRY(pass(request, argument))};
     }
     return fenced() ? fenced(request, argument, look) : unfenced(request, argument);
+}
+
+bool BridgeFile::passes(std::uint32_t request, const void* argument) const {
+    if (fenced()) {
+        return false;
+    }
+    switch (request) {
+    case VIDIOC_QBUF:
+    case VIDIOC_PREPARE_BUF:
+        return !is_plausible(argument) ||
+               (static_cast<const v4l2_buffer*>(argument)->flags & fence_flags) == 0;
+    case VIDIOC_STREAMON:
+    case VIDIOC_STREAMOFF:
+    case VIDIOC_QUERYBUF:
+        return false;
+    default:
+        return !is_fence_query(request);
+    }
 }
 
 // --- unfenced ------------------------------------------------------------------------------------
@@ -80,7 +108,7 @@ Result<BridgeFile::Answer> BridgeFile::unfenced(std::uint32_t request, void* arg
         [[fallthrough]];
     case VIDIOC_QUERY_FENCES:
         V4LFENCE_TRY(become_fenced());
-        return fenced(request, argument, BridgeQueue::Look::Unknown);
+        return fenced(request, argument, {});
     case VIDIOC_STREAMON:
     case VIDIOC_STREAMOFF: {
         const int value = V4LFENCE_TRY(pass(request, argument));
@@ -88,16 +116,23 @@ Result<BridgeFile::Answer> BridgeFile::unfenced(std::uint32_t request, void* arg
         return Answer{value};
     }
     case VIDIOC_QUERYBUF: {
-        const int value = V4LFENCE_TRY(pass(request, argument));
-        if (context_.fenced_files() > 0) {
-            context_.overlay_from_owner(*this, *static_cast<v4l2_buffer*>(argument));
+        if (context_.fenced_files() == 0) {
+            break;
         }
-        return Answer{value};
+        return Answer{V4LFENCE_TRY(query_beside_owner(*static_cast<v4l2_buffer*>(argument)))};
     }
     default:
         break;
     }
     return Answer{V4LFENCE_TRY(pass(request, argument))};
+}
+
+/// QUERYBUF where another handle of the node, in this process, may have fences on the queue.
+Result<int> BridgeFile::query_beside_owner(v4l2_buffer& buffer) {
+    const SlotView slot = context_.slot_of_owner(*this, buffer.type, buffer.index);
+    const int value = V4LFENCE_TRY(pass(VIDIOC_QUERYBUF, &buffer));
+    context_.overlay_from_owner(*this, buffer, slot);
+    return value;
 }
 
 void BridgeFile::note_stream(std::uint32_t type, bool on) {
@@ -168,9 +203,7 @@ Result<BridgeFile::Answer> BridgeFile::buffer_call(std::uint32_t request, v4l2_b
         if (request != VIDIOC_QUERYBUF) {
             return fail(-EBUSY, "another handle owns the queue");
         }
-        V4LFENCE_TRY(pass(request, &buffer));
-        context_.overlay_from_owner(*this, buffer);
-        return Answer{};
+        return Answer{V4LFENCE_TRY(query_beside_owner(buffer))};
     }
     BridgeQueue* queue = V4LFENCE_TRY(queue_of(buffer.type));
     if (request == VIDIOC_QUERYBUF) {
@@ -375,6 +408,7 @@ void BridgeFile::abandon() noexcept {
         return;
     }
     dead_.store(true);
+    loop_.forget();
     for (const auto& queue : queues_) {
         if (BridgeQueue* made = queue.load()) {
             made->abandon();

@@ -36,8 +36,11 @@ public:
         int value = 0;
         bool must_wait = false;
     };
-    Result<Answer> ioctl(std::uint32_t request, void* argument,
-                         BridgeQueue::Look look = BridgeQueue::Look::Unknown);
+    Result<Answer> ioctl(std::uint32_t request, void* argument, BridgeQueue::Look look = {});
+
+    /// May this call go straight to the kernel, without the file being kept alive meanwhile? True
+    /// of all that an unfenced file is asked, but for what tells us of its stream and of fences.
+    bool passes(std::uint32_t request, const void* argument) const;
 
     /// The wait of a DQBUF on the queue of `type`; see BridgeQueue.
     Result<BridgeQueue::WaitPlan> begin_wait(std::uint32_t type);
@@ -93,6 +96,7 @@ private:
     Result<Answer> fenced(std::uint32_t request, void* argument, BridgeQueue::Look look);
     Result<Answer> buffer_call(std::uint32_t request, v4l2_buffer& buffer, BridgeQueue::Look look);
     Result<Answer> queue_call(std::uint32_t request, void* argument);
+    Result<int> query_beside_owner(v4l2_buffer& buffer);
     Result<int> query_fences(v4l2_query_fences& query);
     Result<int> querycap(v4l2_capability& caps);
     Result<> become_fenced();
@@ -109,7 +113,13 @@ private:
     void keep_loop(Core::LoopUse use) override;
     void wake_pollers() override;
     void on_ready(std::uint64_t cookie, std::uint32_t events) override;
-    std::uint32_t wanted_events(bool& wanted) const;
+    /// What the kernel's descriptor has to be watched for.
+    struct Interest {
+        bool hang_up = false;
+        std::uint32_t frames = 0;  ///< EPOLLIN, EPOLLOUT.
+    };
+    Interest interest() const;
+    Result<> widen_watch(std::uint32_t events);
     void fail_all(int error);
     void update_mute();
 

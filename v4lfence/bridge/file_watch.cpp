@@ -17,22 +17,21 @@
 
 namespace v4lfence {
 
-/// 0 events with `wanted` set: hang-up only.
-std::uint32_t BridgeFile::wanted_events(bool& wanted) const {
-    std::uint32_t events = 0;
-    wanted = false;
+BridgeFile::Interest BridgeFile::interest() const {
+    Interest now;
     for (std::uint32_t type = 1; type < buffer_types; ++type) {
         const BridgeQueue* queue = existing_queue(type);
         if (queue == nullptr) {
             continue;
         }
         const QueueView view = queue->view();
-        wanted = wanted || (view.streaming && view.failure == 0);
-        if (view.streaming && view.given_fences && view.failure == 0) {
-            events |= V4L2_TYPE_IS_OUTPUT(type) ? EPOLLOUT : EPOLLIN;
+        const bool runs = view.streaming && view.failure == 0;
+        now.hang_up = now.hang_up || runs;
+        if (runs && view.given_fences) {
+            now.frames |= V4L2_TYPE_IS_OUTPUT(type) ? EPOLLOUT : EPOLLIN;
         }
     }
-    return events;
+    return now;
 }
 
 void BridgeFile::on_given() {
@@ -43,27 +42,31 @@ void BridgeFile::on_given() {
     if (!keeps_loop()) {
         return;  // Nobody has a fence on this file.
     }
-    bool wanted = false;
-    const std::uint32_t events = wanted_events(wanted);
+    const Interest wanted = interest();
     const std::uint32_t seen = watched_events_.load();
-    if (!wanted || ((seen & EPOLLET) && (seen & events) == events)) {
+    if (!wanted.hang_up || ((seen & EPOLLET) && (seen & wanted.frames) == wanted.frames)) {
         return;
     }
+    const auto watched = widen_watch(wanted.frames | EPOLLET);
+    if (!watched) {
+        // Nobody would ever end these fences.
+        fail_all(watched.error().code);
+    }
+}
+
+Result<> BridgeFile::widen_watch(std::uint32_t events) {
     const std::lock_guard lock(watch_mutex_);
     if (paused_ > 0) {
-        return;
+        return {};
     }
-    const std::uint32_t now = watched_events_.load() | events | EPOLLET;
+    const std::uint32_t now = watched_events_.load() | events;
     if (watch_ == Reactor::WatchId::None) {
-        const auto id = core_->reactor().watch(fd_, now, *this, 0);
-        if (!id) {
-            return;
-        }
-        watch_ = *id;
+        watch_ = V4LFENCE_TRY(core_->reactor().watch(fd_, now, *this, 0));
     } else {
-        (void)core_->reactor().change(watch_, now);
+        V4LFENCE_TRY(core_->reactor().change(watch_, now));
     }
     watched_events_.store(now);
+    return {};
 }
 
 void BridgeFile::pause() {
@@ -100,14 +103,16 @@ void BridgeFile::on_ready(std::uint64_t /*cookie*/, std::uint32_t events) {
         fail_all(alive ? -EIO : alive.error().code);
         return;
     }
-    bool wanted = false;
-    if (found == 0 && wanted_events(wanted) == 0) {
+    if (found == 0 && interest().frames == 0) {
         // Frames that nobody has a fence on: from now on only a hang-up counts.
-        const std::lock_guard lock(watch_mutex_);
-        if (watch_ != Reactor::WatchId::None && wanted_events(wanted) == 0) {
-            (void)core_->reactor().change(watch_, EPOLLET);
+        {
+            const std::lock_guard lock(watch_mutex_);
+            if (watch_ == Reactor::WatchId::None || !core_->reactor().change(watch_, EPOLLET)) {
+                return;
+            }
             watched_events_.store(EPOLLET);
         }
+        on_given();  // Who gave a buffer meanwhile took the wider watch for granted.
     }
 }
 
@@ -151,8 +156,10 @@ Result<> BridgeFile::epoll_ctl(int epfd, int operation, epoll_event* event) {
 /// What the kernel says of this file, and what it cannot say, may have changed.
 void BridgeFile::update_mute() {
     if (!mute_.empty() && fenced()) {
-        const Readiness now = readiness();
-        mute_.set({now.muted, now.returnable || now.failed}, fd_);
+        mute_.refresh(fd_, [this] {
+            const Readiness now = readiness();
+            return EpollMute::State{now.muted, now.returnable || now.failed};
+        });
     }
 }
 
@@ -162,12 +169,8 @@ void BridgeFile::wake_pollers() {
 }
 
 BridgeFile::Readiness BridgeFile::readiness_for_poll() {
-    muted_pollers_.store(true);
-    const Readiness now = readiness();
-    if (!now.muted) {
-        muted_pollers_.store(false);
-    }
-    return now;
+    muted_pollers_.store(true);  // A ring for nothing is harmless, a missing one is not.
+    return readiness();
 }
 
 Result<Wake*> BridgeFile::pollers() {

@@ -54,8 +54,8 @@ Result<std::unique_ptr<BridgeQueue>> BridgeQueue::create(Core& core, DeviceWatch
     std::unique_ptr<BridgeQueue> queue(new BridgeQueue(core, watch, options, fd, type));
     queue->timer_ = V4LFENCE_TRY(core.reactor().add_timer(*queue));
     queue->refresh_order();
-    if (!adopts) {
-        return queue;
+    if (!adopts || !queue->check_owner()) {
+        return queue;  // Its buffers are another handle's.
     }
     V4LFENCE_TRY(queue->adopt());
     if (streaming) {
@@ -156,11 +156,9 @@ Result<> BridgeQueue::Undo::prepare() {
     if (!queue_.watch_.keeps_loop()) {
         loop_ = V4LFENCE_TRY(queue_.core_.use_loop());
     }
-    if (queue_.waiter_wake_.fd() < 0) {
-        V4LFENCE_TRY(queue_.waiter_wake_.open());
-        opened_wake_ = true;
-    }
-    return {};
+    const std::lock_guard lock(queue_.dqbuf_mutex_);
+    opened_wake_ = queue_.waiter_wake_.fd() < 0;
+    return queue_.waiter_wake_.open();
 }
 
 void BridgeQueue::Undo::keep() {
@@ -177,6 +175,7 @@ BridgeQueue::Undo::~Undo() {
     }
     queue_.buffers_.find(index_)->payload.drop_memory();
     queue_.out_fences_.forget(index_);
+    const std::lock_guard lock(queue_.dqbuf_mutex_);
     if (opened_wake_ && queue_.waiter_tid_.load() == 0) {
         queue_.waiter_wake_.close();
     }
@@ -273,6 +272,7 @@ void BridgeQueue::show_queued(v4l2_buffer& buffer, int out_fd, bool in_fence) co
         }
     } else {
         known.taken.write_to(buffer);
+        known.payload.restore_numbers(buffer);
     }
     buffer.flags |= asked & V4L2_BUF_FLAG_OUT_FENCE;
     buffer.flags |= in_fence ? V4L2_BUF_FLAG_IN_FENCE : 0;
@@ -296,14 +296,15 @@ Taker::Answer BridgeQueue::give(unsigned index) {
 /// Why the kernel did not take it. A buffer whose content was accepted reads as PREPARED
 /// afterwards: what failed was the start of the stream (videobuf2 puts such a buffer back).
 Taker::Answer BridgeQueue::judge(unsigned index, int error) {
-    if (error == -ENODEV || error == -EIO) {
+    if (error == -ENODEV) {
         return {Verdict::Gone, error};
     }
     const auto now = ask_kernel(index);
-    if (sync_.view().streaming && now && (now->buffer.flags & V4L2_BUF_FLAG_PREPARED)) {
+    if ((starting_.load() || sync_.view().streaming) && now &&
+        (now->buffer.flags & V4L2_BUF_FLAG_PREPARED)) {
         return {Verdict::StartFailed, error};
     }
-    return {Verdict::Refused, error};
+    return {error == -EIO ? Verdict::Gone : Verdict::Refused, error};
 }
 
 /// Never asked: the kernel starts by itself.

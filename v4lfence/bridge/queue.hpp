@@ -77,10 +77,10 @@ public:
     Result<> remove_bufs(void* range);
     Result<> query_fences(v4l2_query_fences& query);
 
-    /// One look that never waits.
-    enum class Look : std::uint8_t {
-        Unknown,      ///< Nothing is known of the kernel's readiness.
-        KernelReady,  ///< The wait saw it ready, and nobody else may take what is there.
+    /// One look that never waits. What is known of the kernel's readiness, from a wait:
+    struct Look {
+        bool kernel_ready = false;  ///< It had something, and nobody else may take what is there...
+        std::uint64_t generation = 0;  ///< ...in this generation.
     };
     enum class Outcome : std::uint8_t {
         Dequeued,
@@ -102,9 +102,11 @@ public:
     /// Errors: EINVAL the stream has ended meanwhile.
     Result<> end_wait(const WaitPlan& plan);
 
-    /// Puts what we know of a buffer over what the kernel says of it, also for another handle of
+    /// Puts what we know of a buffer, asked before the kernel was, over what the kernel says of it,
+    /// also for another handle of
     /// the node.
-    void overlay(v4l2_buffer& buffer) const;
+    SlotView slot(unsigned index) const { return sync_.view(index); }
+    void overlay(v4l2_buffer& buffer, const SlotView& slot) const;
 
     /// The kernel may have finished buffers: ends their fences. Returns how many it found.
     unsigned scan();
@@ -121,8 +123,14 @@ public:
     /// The current format has changed, perhaps.
     void refresh_order();
 
-    void lock_for_fork() { sync_.lock_for_fork(); }
-    void unlock_after_fork() { sync_.unlock_after_fork(); }
+    void lock_for_fork() {
+        queueing_mutex_.lock();  // No fence is between its making and its place in line.
+        sync_.lock_for_fork();
+    }
+    void unlock_after_fork() {
+        sync_.unlock_after_fork();
+        queueing_mutex_.unlock();
+    }
     void abandon() noexcept;
 
 private:
@@ -211,6 +219,7 @@ private:
     FenceKind likely_kind_ = FenceKind::SyncFile;  ///< Of the latest in-fence.
 
     Wake waiter_wake_;
+    std::atomic<bool> starting_{false};         ///< The kernel's STREAMON is under way.
     std::atomic<bool> waits_for_first_{false};  ///< The waiter cannot look at the kernel yet.
     std::atomic<int> waiter_tid_{0};
     Sync sync_;

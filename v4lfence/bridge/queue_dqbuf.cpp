@@ -56,7 +56,8 @@ Result<BridgeQueue::Outcome> BridgeQueue::try_dqbuf(v4l2_buffer& buffer, Look lo
     if (const auto failed = sync_.next_failed()) {
         return return_failed(*failed, buffer);
     }
-    if (!view.streaming || view.done > 0 || look == Look::KernelReady) {
+    if (!view.streaming || view.done > 0 ||
+        (look.kernel_ready && look.generation == view.generation)) {
         return dqbuf_from_kernel(buffer);
     }
     if (view.failed > 0) {
@@ -126,10 +127,13 @@ Result<BridgeQueue::Outcome> BridgeQueue::return_failed(unsigned index, v4l2_buf
 // --- the wait ------------------------------------------------------------------------------------
 
 Result<BridgeQueue::WaitPlan> BridgeQueue::begin_wait() {
-    V4LFENCE_TRY(waiter_wake_.open());
-    int nobody = 0;
-    if (!waiter_tid_.compare_exchange_strong(nobody, sys::thread_id())) {
-        return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
+    {
+        const std::lock_guard lock(dqbuf_mutex_);
+        V4LFENCE_TRY(waiter_wake_.open());
+        int nobody = 0;
+        if (!waiter_tid_.compare_exchange_strong(nobody, sys::thread_id())) {
+            return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
+        }
     }
     waits_for_first_.store(true);
     waiter_wake_.begin();

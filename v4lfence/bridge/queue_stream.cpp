@@ -22,8 +22,12 @@ bool is_gone(int error) {
 
 Result<> BridgeQueue::streamon(int* type) {
     const std::lock_guard lock(queueing_mutex_);
-    V4LFENCE_TRY(sys::ioctl(fd_, VIDIOC_STREAMON, type));
-    V4LFENCE_TRY(sync_.stream_on());
+    starting_.store(true);
+    const auto answer = sys::ioctl(fd_, VIDIOC_STREAMON, type);
+    const auto started = answer ? sync_.stream_on() : Result<>();
+    starting_.store(false);
+    V4LFENCE_TRY(answer);
+    V4LFENCE_TRY(started);
     watch_.on_given();
     return {};
 }
@@ -39,6 +43,7 @@ Result<> BridgeQueue::cancel_with(unsigned long request, void* argument, int err
     const Sync::Pause pause(sync_);
     watch_.pause();
     const std::lock_guard no_dqbuf(dqbuf_mutex_);
+    scan();  // While the kernel still shows what is done, and how.
     const auto answer = sys::ioctl(fd_, request, argument);
     if (!answer && !is_gone(answer.error().code)) {
         watch_.resume();
@@ -56,23 +61,32 @@ Result<> BridgeQueue::cancel_with(unsigned long request, void* argument, int err
     return {};
 }
 
-/// A stopped queue shows each buffer as the program's; those that were filled have the time of
-/// their capture, which videobuf2 clears at QBUF.
+/// What was finished since the last look: a stopped queue shows each buffer as the program's, but
+/// one that was filled has the time of its capture and its size, which videobuf2 clears at QBUF.
 void BridgeQueue::finish_stopped() {
     for (auto job = sync_.first_given_fence(); job; job = sync_.next_given_fence(*job)) {
         const auto seen = ask_kernel(job->index);
-        const bool filled =
-            seen && !V4L2_TYPE_IS_OUTPUT(type_) &&
-            (seen->buffer.timestamp.tv_sec != 0 || seen->buffer.timestamp.tv_usec != 0);
-        if (filled) {
-            sync_.finish(*job, seen->buffer.flags & V4L2_BUF_FLAG_ERROR ? -EIO : 0);
+        const bool stamped =
+            seen && (seen->buffer.timestamp.tv_sec != 0 || seen->buffer.timestamp.tv_usec != 0);
+        const bool sized = is_multiplanar(type_) || (seen && seen->buffer.bytesused != 0);
+        if (stamped && sized && !V4L2_TYPE_IS_OUTPUT(type_)) {
+            sync_.finish(*job, 0);
         }
     }
 }
 
 Result<> BridgeQueue::reqbufs(v4l2_requestbuffers& request) {
     const std::lock_guard lock(queueing_mutex_);
-    V4LFENCE_TRY(cancel_with(VIDIOC_REQBUFS, &request, -ECANCELED));
+    const auto answer = cancel_with(VIDIOC_REQBUFS, &request, -ECANCELED);
+    if (!answer) {
+        if (known_ > 0 && !ask_kernel(0)) {
+            // It has freed the old buffers before it found that it cannot have new ones.
+            const Sync::Pause pause(sync_);
+            sync_.cancel(-ECANCELED);
+            forget_buffers();
+        }
+        return answer;
+    }
     forget_buffers();
     refresh_order();
     V4LFENCE_TRY(adopt());
@@ -126,8 +140,9 @@ void BridgeQueue::close() {
 Result<> BridgeQueue::querybuf(v4l2_buffer& buffer) {
     buffer.flags &= ~fence_flags;
     buffer.reserved2 = 0;
+    const SlotView slot = sync_.view(buffer.index);
     V4LFENCE_TRY(sys::ioctl(fd_, VIDIOC_QUERYBUF, &buffer));
-    overlay(buffer);
+    overlay(buffer, slot);
     return {};
 }
 
@@ -140,8 +155,7 @@ Result<> BridgeQueue::prepare_buf(v4l2_buffer& buffer) {
     return {};
 }
 
-void BridgeQueue::overlay(v4l2_buffer& buffer) const {
-    const SlotView slot = sync_.view(buffer.index);
+void BridgeQueue::overlay(v4l2_buffer& buffer, const SlotView& slot) const {
     buffer.flags &= ~fence_flags;
     buffer.reserved2 = 0;
     if (slot.state == SlotState::Dequeued) {
@@ -155,7 +169,7 @@ void BridgeQueue::overlay(v4l2_buffer& buffer) const {
         buffer.flags |= show_error ? V4L2_BUF_FLAG_ERROR : 0;
     } else {
         payload.show_in(buffer);
-        buffer.flags &= ~V4L2_BUF_FLAG_PREPARED;
+        buffer.flags &= ~(V4L2_BUF_FLAG_PREPARED | V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_ERROR);
         const bool finished = slot.state == SlotState::Failed && !slot.out_fence_pending;
         buffer.flags |= finished ? V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_ERROR : V4L2_BUF_FLAG_QUEUED;
     }

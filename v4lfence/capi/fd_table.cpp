@@ -57,4 +57,13 @@ void FdTable::wait_unused(int fd) {
     }
 }
 
+void FdTable::forget_users() noexcept {
+    for (const auto& place : chunks_) {
+        Chunk* chunk = place.load();
+        for (std::size_t i = 0; chunk != nullptr && i < chunk_size; ++i) {
+            (*chunk)[i].users.store(0);
+        }
+    }
+}
+
 }  // namespace v4lfence

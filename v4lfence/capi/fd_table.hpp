@@ -55,6 +55,9 @@ public:
     /// Nobody finds it any more; NULL when there was none.
     BridgeFile* take(int fd);
 
+    /// In a forked child: the calls under way were other threads' of the parent.
+    void forget_users() noexcept;
+
     /// When it returns no call that found the file of this number is inside any more.
     void wait_unused(int fd);
 

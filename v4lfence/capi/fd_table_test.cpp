@@ -71,7 +71,7 @@ TEST_F(FdTableTest, file_stays_while_a_call_is_inside) {
     std::unique_ptr<const FdTable::Use> inside(new FdTable::Use(table_->find(7)));
     ASSERT_TRUE(*inside);
     BridgeFile* const taken = table_->take(7);
-    auto waiter = std::async(std::launch::async, [this] { table_->wait_unused(7); });
+    auto waiter = std::async(std::launch::async, [] { table_->wait_unused(7); });
     EXPECT_EQ(waiter.wait_for(20ms), std::future_status::timeout);
     EXPECT_FALSE(finds(7)) << "who comes later does not find it";
     int unread = 0;

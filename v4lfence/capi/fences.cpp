@@ -105,7 +105,7 @@ struct v4lfence_promise* v4lfence_promise_create(const char* provider, int* fenc
 
 void v4lfence_promise_end(struct v4lfence_promise* promise, int error) {
     if (promise != nullptr) {
-        process().promises.end(promise->owned, std::min(error, 0));
+        process().promises.end(promise->owned, error > 0 ? -error : error);
         delete promise;
     }
 }

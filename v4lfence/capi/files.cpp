@@ -72,11 +72,11 @@ int wait_for_buffer(Place& place, bool* kernel_ready) {
     return ready < 0 ? -errno : 0;
 }
 
-/// One look inside the file; empty when the number is not ours.
+/// One look inside the file; empty when the number is not ours, or the call the kernel's alone.
 std::optional<Result<BridgeFile::Answer>> look_inside(int fd, std::uint32_t request, void* argument,
                                                       BridgeQueue::Look look) {
     const FdTable::Use file = process().files.find(fd);
-    if (!file) {
+    if (!file || file->passes(request, argument)) {
         return std::nullopt;
     }
     return file->ioctl(request, argument, look);
@@ -92,8 +92,7 @@ int dqbuf_blocking(int fd, std::uint32_t request, v4l2_buffer* buffer) {
         Place place{fd, buffer->type, *plan};
         bool kernel_ready = false;
         const int interrupted = wait_for_buffer(place, &kernel_ready);
-        const auto look =
-            kernel_ready ? BridgeQueue::Look::KernelReady : BridgeQueue::Look::Unknown;
+        const BridgeQueue::Look look{kernel_ready, plan->generation};
         // The place of the one waiter is kept until the look is over.
         const auto answer = interrupted != 0 ? Result<BridgeFile::Answer>(fail(interrupted, "poll"))
                                              : look_inside(fd, request, buffer, look)
@@ -109,6 +108,18 @@ int dqbuf_blocking(int fd, std::uint32_t request, v4l2_buffer* buffer) {
             return failed(answer.error());
         }
     }
+}
+
+/// False: no V4L2 node.
+bool manage(int fd, const struct stat& info) {
+    if (!S_ISCHR(info.st_mode) || major(info.st_rdev) != video_major || !FdTable::fits(fd)) {
+        return false;
+    }
+    auto file = std::make_unique<BridgeFile>(process().context, fd, info.st_rdev);
+    BridgeFile* const stale = process().files.put(fd, *file.release());
+    process().files.wait_unused(fd);
+    bury(stale);
+    return true;
 }
 
 }  // namespace
@@ -127,13 +138,20 @@ int v4lfence_open(const char* path, int flags, ...) {
     if (fd < 0) {
         return -1;
     }
+    if (const auto info = sys::fstat(fd)) {
+        manage(fd, *info);
+    }
+    return fd;
+}
+
+int v4lfence_fd_open(int fd) {
     const auto info = sys::fstat(fd);
-    if (info && S_ISCHR(info->st_mode) && major(info->st_rdev) == video_major &&
-        FdTable::fits(fd)) {
-        auto file = std::make_unique<BridgeFile>(process().context, fd, info->st_rdev);
-        BridgeFile* const stale = process().files.put(fd, *file.release());
-        process().files.wait_unused(fd);
-        bury(stale);
+    if (!info) {
+        return failed(info.error());
+    }
+    if (!manage(fd, *info)) {
+        errno = EINVAL;
+        return -1;
     }
     return fd;
 }
@@ -154,7 +172,7 @@ int v4lfence_ioctl(int fd, unsigned long request, ...) {
     va_end(arguments);
     // Programs built with an int prototype sign-extend it.
     const auto number = static_cast<std::uint32_t>(request);
-    const auto answer = look_inside(fd, number, argument, BridgeQueue::Look::Unknown);
+    const auto answer = look_inside(fd, number, argument, {});
     if (!answer) {
         return ::ioctl(fd, request, argument);
     }

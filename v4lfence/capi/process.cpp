@@ -38,7 +38,10 @@ Process& process() {
         made->context.set_fork_member(made->promises);
         ::pthread_atfork([] { process().context.before_fork(); },
                          [] { process().context.after_fork_in_parent(); },
-                         [] { process().context.after_fork_in_child(); });
+                         [] {
+                             process().files.forget_users();
+                             process().context.after_fork_in_child();
+                         });
         return made;
     }();
     return *instance;

@@ -97,7 +97,7 @@ Result<> Reactor::Impl::change(WatchId id, std::uint32_t events) {
 }
 
 void Reactor::Impl::unwatch(WatchId id) {
-    if (dead()) {
+    if (dead() || id == WatchId::None) {
         return;
     }
     Lock lock(mutex_);

@@ -119,8 +119,11 @@ std::optional<unsigned> Line::next_failed_when_stalled() const {
 }
 
 bool Line::is_oldest_but_failed(unsigned index) const {
+    if (slots_[index].adopted) {
+        return true;
+    }
     auto oldest = first();
-    while (oldest && slots_[*oldest].state == SlotState::Failed) {
+    while (oldest && (slots_[*oldest].state == SlotState::Failed || slots_[*oldest].adopted)) {
         oldest = after(*oldest);
     }
     return oldest == index;

@@ -31,6 +31,7 @@ struct Job {
 /// What a buffer has with it while it is in line.
 struct Slot {
     SlotState state = SlotState::Dequeued;
+    bool adopted = false;     ///< Queued before we looked: its place among the others is a guess.
     bool in_pending = false;  ///< Its in-fence has not ended.
     bool expired = false;     ///< Its out-fence was ended by the bound while the device had it.
     bool due = false;         ///< Its out-fence has to end now, whatever comes before it.

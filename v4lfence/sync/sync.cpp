@@ -34,6 +34,7 @@ void Sync::adopt_given(unsigned index) {
     line_.append(index);
     line_.move_to(index, SlotState::Giving);
     line_.move_to(index, SlotState::Given);
+    line_[index].adopted = true;
     given_any_ = true;
 }
 
@@ -335,14 +336,17 @@ SlotView Sync::view(unsigned index) const {
     if (index >= line_.size()) {
         return {};
     }
-    const Slot& slot = line_[index];
-    if (slot.ending) {
+    if (line_[index].ending) {
         // Whoever has seen the fence end must not be told that it is pending: it is over once the
         // ledger is free.
         lock.unlock();
         { const Lock ended(ledger_); }
         lock.lock();
+        if (index >= line_.size()) {
+            return {};
+        }
     }
+    const Slot& slot = line_[index];
     return SlotView{Job{index, slot.position},   slot.state,   slot.in_pending,
                     static_cast<bool>(slot.out), slot.expired, slot.was_held};
 }
