@@ -9,6 +9,8 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "v4lfence/base/syscall.hpp"
@@ -30,6 +32,14 @@ void install_interrupt_handler() {
     ::sigaction(interrupt_signal, &action, nullptr);
 }
 
+bool is_asleep(int tid) {
+    std::ifstream file(fmt::format("/proc/self/task/{}/stat", tid));
+    const std::string stat{std::istreambuf_iterator<char>(file), {}};
+    // The name before it may have anything in it.
+    const std::size_t name_end = stat.rfind(") ");
+    return name_end != std::string::npos && stat.compare(name_end + 2, 1, "S") == 0;
+}
+
 /// Empty: it has not ended yet.
 std::optional<int> reap(pid_t pid, int options) {
     int status = 0;
@@ -48,6 +58,7 @@ std::optional<int> reap(pid_t pid, int options) {
 BoundedThread::BoundedThread(std::function<Checked<>()> work) : state_(std::make_shared<State>()) {
     install_interrupt_handler();
     thread_ = std::thread([state = state_, work = std::move(work)] {
+        state->tid = sys::thread_id();
         Checked<> result = work();
         const std::lock_guard lock(state->mutex);
         state->result = std::move(result);
@@ -64,6 +75,23 @@ BoundedThread::~BoundedThread() {
 bool BoundedThread::done() const {
     const std::lock_guard lock(state_->mutex);
     return state_->result.has_value();
+}
+
+Checked<> BoundedThread::falls_asleep(std::string_view what) const {
+    const auto sleeps = [&]() -> Checked<bool> {
+        CHECK(!done(), "{} returned, expected it to wait", what);
+        return state_->tid != 0 && is_asleep(state_->tid);
+    };
+    return eventually(
+        [&]() -> Checked<bool> {
+            if (!TRY(sleeps())) {
+                return false;
+            }
+            // Not only for a moment, on the way to where it waits.
+            pause_ms(settle_ms);
+            return sleeps();
+        },
+        fmt::format("{} to wait", what));
 }
 
 bool BoundedThread::wait(int ms) const {

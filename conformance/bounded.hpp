@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -31,6 +32,10 @@ public:
 
     bool done() const;
 
+    /// Waits until the thread sleeps in the kernel, and looks for settle_ms whether it goes on. A
+    /// failure if the work returns.
+    Checked<> falls_asleep(std::string_view what) const;
+
     /// What the work said; a failure if it does not end in time. Then its system call is
     /// interrupted and the thread gets a moment more before it is left behind.
     Checked<> finish(std::string_view what, int bound_ms = must_happen_ms);
@@ -43,6 +48,7 @@ private:
         mutable std::mutex mutex;
         std::condition_variable changed;
         std::optional<Checked<>> result;  // guarded by mutex
+        std::atomic<int> tid{0};          // 0: it has not begun
     };
     bool wait(int ms) const;
 

@@ -15,7 +15,8 @@ std::vector<Case> all_cases() {
           fence_kind_cases(), out_fence_cases(),   order_cases(),      readiness_cases(),
           stream_off_cases(), error_cases(),       refusal_cases(),    deadline_cases(),
           memory_cases(),     buffer_cases(),      descriptor_cases(), process_cases(),
-          handle_cases(),     thread_cases(),      minimum_cases(),    unplug_cases()}) {
+          handle_cases(),     adoption_cases(),    thread_cases(),     minimum_cases(),
+          unplug_cases()}) {
         cases.insert(cases.end(), theme.begin(), theme.end());
     }
     return cases;

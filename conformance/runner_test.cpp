@@ -218,6 +218,23 @@ TEST(BoundedThread, blocked_call_is_interrupted_and_named) {
     EXPECT_EQ(result.error().message, "the wait did not return in 20 ms");
 }
 
+TEST(BoundedThread, thread_in_a_blocking_call_is_asleep) {
+    BoundedThread thread([]() -> Checked<> {
+        (void)sys::poll({}, -1);
+        return {};
+    });
+    EXPECT_TRUE(thread.falls_asleep("the wait"));
+    thread.interrupt();
+    EXPECT_TRUE(thread.finish("the wait"));
+}
+
+TEST(BoundedThread, work_that_returns_does_not_fall_asleep) {
+    BoundedThread thread([]() -> Checked<> { return {}; });
+    const auto result = thread.falls_asleep("the wait");
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().message, "the wait returned, expected it to wait");
+}
+
 TEST(Child, message_of_a_failure_comes_back) {
     auto child = Child::fork([]() -> Checked<> { return failed("no frame"); });
     ASSERT_TRUE(child);

@@ -145,8 +145,7 @@ void Stream::prepare(unsigned index, BufferArgument& argument) const {
     }
 }
 
-Checked<> Stream::queue(unsigned index, const Fences& fences) {
-    BufferArgument argument;
+int Stream::call_qbuf(unsigned index, const Fences& fences, BufferArgument& argument) {
     prepare(index, argument);
     if (fences.in) {
         argument.buffer.flags |= V4L2_BUF_FLAG_IN_FENCE;
@@ -155,30 +154,28 @@ Checked<> Stream::queue(unsigned index, const Fences& fences) {
     if (fences.out) {
         argument.buffer.flags |= V4L2_BUF_FLAG_OUT_FENCE;
     }
-    TRY(answers(device_.ioctl(VIDIOC_QBUF, &argument.buffer), 0,
-                fmt::format("QBUF of buffer {}", index)));
-    buffers_[index].out.reset();
-    if (fences.out && argument.fence_fd() >= 0) {
-        buffers_[index].out.reset(argument.fence_fd());
+    std::vector<std::int64_t> given;
+    if (memory_ == V4L2_MEMORY_DMABUF) {
+        given = memory_of(argument);
     }
+    const int status = device_.ioctl(VIDIOC_QBUF, &argument.buffer);
+    if (status == 0) {
+        buffers_[index].given = std::move(given);
+        buffers_[index].out.reset(fences.out ? argument.fence_fd() : -1);
+    }
+    return status;
+}
+
+Checked<> Stream::queue(unsigned index, const Fences& fences) {
+    BufferArgument argument;
+    TRY(answers(call_qbuf(index, fences, argument), 0, fmt::format("QBUF of buffer {}", index)));
+    TRY(check_memory(TRY(view_of(argument, "QBUF")), "QBUF"));
     return check_queue_answer(argument, fences);
 }
 
 int Stream::try_queue(unsigned index, const Fences& fences) {
     BufferArgument argument;
-    prepare(index, argument);
-    if (fences.in) {
-        argument.buffer.flags |= V4L2_BUF_FLAG_IN_FENCE;
-        argument.fence_fd() = *fences.in;
-    }
-    if (fences.out) {
-        argument.buffer.flags |= V4L2_BUF_FLAG_OUT_FENCE;
-    }
-    const int status = device_.ioctl(VIDIOC_QBUF, &argument.buffer);
-    if (status == 0 && fences.out) {
-        buffers_[index].out.reset(argument.fence_fd());
-    }
-    return status;
+    return call_qbuf(index, fences, argument);
 }
 
 Checked<> Stream::queue_rest(unsigned first, bool out) {
@@ -206,6 +203,31 @@ Checked<> Stream::stop() {
     return answers(try_stop(), 0, "STREAMOFF");
 }
 
+std::vector<std::int64_t> Stream::memory_of(const BufferArgument& argument) const {
+    std::vector<std::int64_t> memory;
+    const auto add = [&](const auto& m) {
+        memory.push_back(memory_ == V4L2_MEMORY_USERPTR ? static_cast<std::int64_t>(m.userptr)
+                                                        : std::int64_t{m.fd});
+    };
+    if (!rig_->facts().multi_planar) {
+        add(argument.buffer.m);
+        return memory;
+    }
+    for (unsigned plane = 0; plane < argument.buffer.length; ++plane) {
+        add(argument.planes[plane].m);
+    }
+    return memory;
+}
+
+Checked<> Stream::check_memory(const BufferView& view, std::string_view what) const {
+    CHECK(view.index < count(), "{} names buffer {} of {}", what, view.index, count());
+    const std::vector<std::int64_t>& given = buffers_[view.index].given;
+    CHECK(given.empty() || view.memory == given,
+          "{} of buffer {} reports descriptor {}, expected the program's {}", what, view.index,
+          view.memory.empty() ? -1 : view.memory[0], given[0]);
+    return {};
+}
+
 Checked<BufferView> Stream::view_of(BufferArgument& argument, std::string_view what) const {
     const v4l2_buffer& buffer = argument.buffer;
     BufferView view;
@@ -215,20 +237,15 @@ Checked<BufferView> Stream::view_of(BufferArgument& argument, std::string_view w
     view.field = buffer.field;
     view.timestamp_us =
         buffer.timestamp.tv_sec * std::int64_t{1'000'000} + buffer.timestamp.tv_usec;
-    const auto add = [&](const auto& m) {
-        view.memory.push_back(memory_ == V4L2_MEMORY_USERPTR ? static_cast<std::int64_t>(m.userptr)
-                                                             : std::int64_t{m.fd});
-    };
     if (!rig_->facts().multi_planar) {
         view.bytes_used = buffer.bytesused;
-        add(buffer.m);
-        return view;
+    } else {
+        CHECK(buffer.length <= VIDEO_MAX_PLANES, "{} says {} planes", what, buffer.length);
+        for (unsigned plane = 0; plane < buffer.length; ++plane) {
+            view.bytes_used += argument.planes[plane].bytesused;
+        }
     }
-    CHECK(buffer.length <= VIDEO_MAX_PLANES, "{} says {} planes", what, buffer.length);
-    for (unsigned plane = 0; plane < buffer.length; ++plane) {
-        view.bytes_used += argument.planes[plane].bytesused;
-        add(argument.planes[plane].m);
-    }
+    view.memory = memory_of(argument);
     return view;
 }
 
@@ -240,7 +257,11 @@ Checked<BufferView> Stream::look(unsigned index) const {
     CHECK(argument.fence_fd() == expected,
           "QUERYBUF with flags {:#x} returned fence_fd {}, expected {}", argument.buffer.flags,
           argument.fence_fd(), expected);
-    return view_of(argument, "QUERYBUF");
+    BufferView view = TRY(view_of(argument, "QUERYBUF"));
+    if (view.queued() || view.done()) {
+        TRY(check_memory(view, "QUERYBUF"));
+    }
+    return view;
 }
 
 Checked<> Stream::is_queued(unsigned index) const {
@@ -275,7 +296,7 @@ int Stream::try_dequeue() {
 
 Checked<Frame> Stream::came_back(BufferArgument& argument) {
     Frame frame{TRY(view_of(argument, "DQBUF")), std::nullopt};
-    CHECK(frame.index < count(), "DQBUF returned buffer {} of {}", frame.index, count());
+    TRY(check_memory(frame, "DQBUF"));
     CHECK(argument.fence_fd() == 0, "DQBUF returned fence_fd {}, expected 0", argument.fence_fd());
     CHECK((frame.flags & fence_flags) == 0, "DQBUF returned flags {:#x} with a fence flag",
           frame.flags);
@@ -327,6 +348,19 @@ Checked<Frame> Stream::dequeue_bad(unsigned index) {
     CHECK(frame.failed(), "buffer {} came back with flags {:#x}, expected ERROR", index,
           frame.flags);
     return frame;
+}
+
+Checked<Frame> Stream::dequeue_until(unsigned index) {
+    // An unordered queue may let others pass.
+    const unsigned frames_max = 3 * count();
+    for (unsigned frame = 0; frame < frames_max; ++frame) {
+        Frame came = TRY(dequeue());
+        if (came.index == index) {
+            return came;
+        }
+        TRY(queue(came.index));
+    }
+    return failed(fmt::format("buffer {} is not among {} that came back", index, frames_max));
 }
 
 Checked<> Stream::nothing_to_dequeue() {

@@ -113,6 +113,8 @@ public:
     /// Fetches the next frame, which must be `index`, well or with ERROR.
     Checked<Frame> dequeue_good(unsigned index);
     Checked<Frame> dequeue_bad(unsigned index);
+    /// Fetches `index`; what comes before it is queued again, without fences.
+    Checked<Frame> dequeue_until(unsigned index);
 
     /// Neither poll() nor DQBUF has anything.
     Checked<> nothing_to_dequeue();
@@ -142,6 +144,7 @@ private:
     struct Buffer {
         std::vector<PlaneMemory> planes;
         UniqueFd out;
+        std::vector<std::int64_t> given;  ///< The descriptors of the last QBUF, of DMABUF planes.
     };
 
     Stream(Rig& rig, Device device, std::uint32_t memory)
@@ -150,6 +153,10 @@ private:
     Checked<std::vector<PlaneMemory>> map_planes(unsigned index) const;
     Checked<std::vector<PlaneMemory>> allocate_planes() const;
     Checked<std::vector<std::size_t>> plane_sizes() const;
+    int call_qbuf(unsigned index, const Fences& fences, BufferArgument& argument);
+    std::vector<std::int64_t> memory_of(const BufferArgument& argument) const;
+    /// A DMABUF buffer that the device has, or had, carries the program's numbers (SEMANTICS 6.5).
+    Checked<> check_memory(const BufferView& view, std::string_view what) const;
     Checked<BufferView> view_of(BufferArgument& argument, std::string_view what) const;
     Checked<Frame> came_back(BufferArgument& argument);
 

@@ -27,6 +27,7 @@ std::span<const Case> buffer_cases();
 std::span<const Case> descriptor_cases();
 std::span<const Case> process_cases();
 std::span<const Case> handle_cases();
+std::span<const Case> adoption_cases();
 std::span<const Case> thread_cases();
 std::span<const Case> minimum_cases();
 std::span<const Case> unplug_cases();

@@ -111,12 +111,45 @@ Checked<> takes_over_after_close(Rig& rig) {
     return stream.stop();
 }
 
+/// Until now the first has used no fence: the second is the only one that has.
+Checked<> first_fences_after_a_query(Rig& rig, bool streaming) {
+    Stream stream = TRY(Stream::open(rig, {.fenced = false}));
+    TRY(stream.queue_rest(1));
+    unsigned index = 0;
+    if (streaming) {
+        TRY(stream.queue(0));
+        TRY(stream.start());
+        index = TRY(stream.dequeue()).index;
+    }
+    const Device other = TRY(rig.open());
+    v4l2_query_fences fences = rig.query();
+    TRY(answers(other.ioctl(VIDIOC_QUERY_FENCES, &fences), 0, "QUERY_FENCES of a second handle"));
+    TestFence fence = TRY(rig.fence());
+    TRY(stream.queue(index, {.in = fence.fd.get(), .out = true}));
+    TRY(stream.is_held(index));
+    TRY(all_busy(rig, other, stream));
+    if (!streaming) {
+        TRY(stream.start());
+    }
+    fence.end();
+    const Frame frame = TRY(stream.dequeue_until(index));
+    CHECK(frame.out.has_value(), "buffer {} came back without its out-fence", index);
+    return stream.stop();
+}
+
+Checked<> query_takes_nothing(Rig& rig) {
+    TRY(first_fences_after_a_query(rig, false));
+    return first_fences_after_a_query(rig, true);
+}
+
 constexpr Case cases[] = {
     {"second-handle@sees-held-buffers", "6.7", "#39", "Its QUERYBUF shows the fences",
      sees_the_overlay},
     {"second-handle@calls-ebusy", "6.7", "", "Its calls on the queue are refused", calls_are_busy},
     {"second-handle@close-leaves-first", "6.7", "", "Its close ends nothing of the first",
      close_leaves_the_first},
+    {"second-handle@query-takes-nothing", "6.7", "",
+     "Its query for fences does not make the queue of the first its own", query_takes_nothing},
     {"second-handle@outlives-first", "5.4, 6.7", "", "The first's close ends its own fences",
      takes_over_after_close},
 };

@@ -2,8 +2,12 @@
 //
 // Fences with every memory type, and what is reported of a held buffer's memory.
 
+#include <atomic>
+#include <deque>
+#include <thread>
 #include <vector>
 
+#include "conformance/bounded.hpp"
 #include "conformance/cases/cases.hpp"
 #include "conformance/stream.hpp"
 #include "v4lfence/base/syscall.hpp"
@@ -70,6 +74,55 @@ Checked<> dma_buf_closed_after_qbuf(Rig& rig) {
           frame.memory[0], numbers[0]);
     CHECK(stream.changed_bytes(0) > 0, "the frame was not written to the program's dma-buf");
     return stream.stop();
+}
+
+/// Buffers are queued behind a held one while its fence ends: each is the library's own to keep at
+/// one moment and the kernel's at the next. Stream compares what every call reports.
+Checked<> rounds_of_dma_bufs(Rig& rig, Stream& stream, std::deque<TestFence>& fences,
+                             std::atomic<TestFence*>& due) {
+    TRY(stream.start());
+    for (unsigned round = 0; round < 30; ++round) {
+        fences.push_back(TRY(rig.fence()));
+        TRY(stream.queue(0, {.in = fences.back().fd.get(), .out = true}));
+        const unsigned moment = 1 + round % (stream.count() - 1);
+        for (unsigned index = 1; index < stream.count(); ++index) {
+            if (index == moment) {
+                due = &fences.back();
+            }
+            TRY(stream.queue(index, {.out = round % 2 == 0}));
+            TRY(stream.look(index));
+        }
+        const unsigned frames = stream.count() - rig.facts().keeps;
+        for (unsigned frame = 0; frame < frames; ++frame) {
+            TRY(stream.dequeue());
+        }
+        if (rig.facts().keeps > 0) {
+            TRY(stream.stop());
+            TRY(stream.start());
+        }
+    }
+    return stream.stop();
+}
+
+Checked<> dma_buf_number_returned(Rig& rig) {
+    Stream stream = TRY(Stream::open(rig, {.memory = V4L2_MEMORY_DMABUF}));
+    std::deque<TestFence> fences;
+    std::atomic<TestFence*> due{nullptr};
+    std::atomic<bool> over{false};
+    BoundedThread ender([&]() -> Checked<> {
+        while (!over) {
+            if (TestFence* fence = due.exchange(nullptr)) {
+                fence->end();
+            } else {
+                std::this_thread::yield();
+            }
+        }
+        return {};
+    });
+    const Checked<> result = rounds_of_dma_bufs(rig, stream, fences, due);
+    over = true;
+    TRY(ender.finish("the thread that ends fences"));
+    return result;
 }
 
 Checked<> user_pointer_reported(Rig& rig) {
@@ -172,6 +225,9 @@ constexpr Case cases[] = {
     {"memory@dma-buf-closed-after-qbuf", "6.5", "",
      "The program may close a held buffer's dma-buf, and its number is reported",
      dma_buf_closed_after_qbuf},
+    {"memory@dma-buf-number-returned", "6.5", "",
+     "Whenever it is given to the kernel, every call reports the program's own number",
+     dma_buf_number_returned},
     {"memory@user-pointer-reported", "3.2", "", "A held buffer keeps the program's pointer",
      user_pointer_reported},
     {"memory@offsets-the-kernels", "6.2", "", "Offsets for mmap are the kernel's",

@@ -2,6 +2,8 @@
 //
 // The driver's minimum: what counts toward it, and who starts the stream.
 
+#include <linux/videodev2.h>
+
 #include <vector>
 
 #include "conformance/cases/cases.hpp"
@@ -121,6 +123,72 @@ Checked<> exactly_enough_streams(Rig& rig) {
     return stream.stop();
 }
 
+/// vivid's button that makes the next start of a stream fail ("Inject VIDIOC_STREAMON Error").
+constexpr std::uint32_t fail_next_start = 0x00f0f045;
+
+Checked<> let_next_start_fail(Stream& stream) {
+    v4l2_control control{fail_next_start, 1};
+    if (stream.device().ioctl(VIDIOC_S_CTRL, &control) < 0) {
+        return skipped("the driver cannot be made to fail its start");
+    }
+    return {};
+}
+
+Checked<> failed_start_told_by_streamon(Rig& rig) {
+    Stream stream = TRY(open_for(rig));
+    TRY(stream.queue_rest(0, true));
+    TRY(let_next_start_fail(stream));
+    int type = static_cast<int>(rig.facts().type);
+    CHECK(stream.device().ioctl(VIDIOC_STREAMON, &type) < 0, "STREAMON hid a start that failed");
+    TRY(stream.is_queued(0));
+    TRY(fence_is_pending(stream.out_fence(0), "an out-fence after a start that failed"));
+    TRY(stream.start());
+    TRY(stream.dequeue_good(0));
+    return stream.stop();
+}
+
+Checked<> failed_start_told_by_qbuf(Rig& rig) {
+    TRY(one_fewer_than_needed(rig));
+    Stream stream = TRY(open_for(rig));
+    const unsigned last = rig.facts().needed() - 1;
+    for (unsigned index = 0; index < last; ++index) {
+        TRY(stream.queue(index, {.out = true}));
+    }
+    TRY(stream.start());
+    TRY(let_next_start_fail(stream));
+    CHECK(stream.try_queue(last, {.out = true}) < 0, "QBUF hid a start that failed");
+    TRY(stream.is_dequeued(last));
+    TRY(stream.is_queued(0));
+    TRY(fence_is_pending(stream.out_fence(0), "an out-fence after a start that failed"));
+    TRY(stream.queue(last, {.out = true}));
+    TRY(stream.dequeue_good(0));
+    return stream.stop();
+}
+
+Checked<> failed_start_fails_queue(Rig& rig) {
+    TRY(one_fewer_than_needed(rig));
+    Stream stream = TRY(open_for(rig));
+    TestFence fence = TRY(rig.fence());
+    TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
+    for (unsigned index = 1; index < rig.facts().needed(); ++index) {
+        TRY(stream.queue(index, {.out = true}));
+    }
+    TRY(stream.start());
+    TRY(let_next_start_fail(stream));
+    fence.end();
+    const FenceStatus status = TRY(fence_ends(stream.out_fence(0), "an out-fence"));
+    CHECK(!rig.facts().errors() || status.error == -EIO,
+          "the out-fence of a queue that failed says {}, expected EIO", errno_name(status.error));
+    TRY(answers(stream.try_dequeue(), EIO, "DQBUF of a queue that failed"));
+    TRY(answers(stream.try_queue(rig.facts().needed()), EIO, "QBUF to a queue that failed"));
+    TRY(stream.stop());
+    TRY(stream.is_dequeued(0));
+    TRY(stream.queue_rest(0, true));
+    TRY(stream.start());
+    TRY(stream.dequeue_good(0));
+    return stream.stop();
+}
+
 constexpr Case cases[] = {
     {"minimum@below-nothing-comes", "4.3", "#9", "Below the driver's minimum nothing starts",
      below_minimum_nothing},
@@ -132,6 +200,13 @@ constexpr Case cases[] = {
      failed_do_not_count},
     {"minimum@exactly-enough", "4.3", "#9 #64", "As many as it takes are enough",
      exactly_enough_streams},
+    {"start@fails-in-streamon-told", "4.5", "#32 #72",
+     "STREAMON tells of a start that fails, and may be tried again", failed_start_told_by_streamon},
+    {"start@fails-in-qbuf-told", "4.5", "#32", "So does the QBUF that was the last it took",
+     failed_start_told_by_qbuf},
+    {"start@fails-at-fence-end-fails-queue", "4.5", "#72",
+     "With nobody to tell the queue fails: EIO, every fence ends, STREAMOFF mends it",
+     failed_start_fails_queue},
 };
 
 }  // namespace

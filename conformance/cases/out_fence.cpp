@@ -78,16 +78,22 @@ Checked<> timestamps_are_the_producers(Rig& rig) {
     TRY(stream.queue_rest(0, true));
     TRY(stream.start());
     TRY(fence_ends(stream.out_fence(0), "the first out-fence"));
-    pause_ms(settle_ms);
-    const std::int64_t before_us = to_ns(SystemClock().now()) / 1000;
-    const Frame frame = TRY(stream.dequeue_good(0));
-    CHECK((frame.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC,
-          "flags {:#x} do not say CLOCK_MONOTONIC", frame.flags);
+    const std::int64_t ended_us = to_ns(SystemClock().now()) / 1000;
+    const std::int64_t finished_us = TRY(stream.look(0)).timestamp_us;
     // Some drivers stamp a frame up to one interval ahead.
     constexpr std::int64_t second_us = 1'000'000;
-    CHECK(frame.timestamp_us < before_us + second_us &&
-              frame.timestamp_us > before_us - 60 * second_us,
-          "timestamp {} us is not of CLOCK_MONOTONIC, now {} us", frame.timestamp_us, before_us);
+    CHECK(finished_us < ended_us + second_us && finished_us > ended_us - 60 * second_us,
+          "timestamp {} us is not of CLOCK_MONOTONIC, now {} us", finished_us, ended_us);
+    TRY(fence_ends(stream.out_fence(1), "the next out-fence"));
+    pause_ms(settle_ms);
+    const std::int64_t later_us = TRY(stream.look(0)).timestamp_us;
+    CHECK(later_us == finished_us, "QUERYBUF said timestamp {} us, and {} us a frame later",
+          finished_us, later_us);
+    const Frame frame = TRY(stream.dequeue_good(0));
+    CHECK(frame.timestamp_us == finished_us, "QUERYBUF said timestamp {} us, a late DQBUF {} us",
+          finished_us, frame.timestamp_us);
+    CHECK((frame.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC,
+          "flags {:#x} do not say CLOCK_MONOTONIC", frame.flags);
     return stream.stop();
 }
 

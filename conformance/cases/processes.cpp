@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <vector>
 
 #include "conformance/bounded.hpp"
@@ -52,6 +53,59 @@ Checked<> child_may_reopen(Rig& rig) {
     TRY(stream.start());
     TRY(stream.dequeue_good(0));
     return stream.stop();
+}
+
+Checked<> child_closes_beside_a_waiter(Rig& rig) {
+    Stream stream = TRY(Stream::open(rig, {.open_flags = O_RDWR}));
+    TestFence fence = TRY(rig.fence());
+    for (unsigned index = 0; index < stream.count(); ++index) {
+        TRY(stream.queue(index, {.in = fence.fd.get(), .out = true}));
+    }
+    TRY(stream.start());
+    BoundedThread waiter([&stream]() -> Checked<> {
+        return answers(stream.try_dequeue(), 0, "a blocking DQBUF beside fork");
+    });
+    TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
+    Child child = TRY(Child::fork(
+        [&]() -> Checked<> { return answers(stream.device().shut(), 0, "close in the child"); }));
+    TRY(child.finish("a child that closes what the parent waits for"));
+    CHECK(!waiter.done(), "the child's close ended the parent's DQBUF");
+    TRY(fence_is_pending(stream.out_fence(0), "an out-fence after the child's close"));
+    fence.end();
+    TRY(waiter.finish("the parent's DQBUF"));
+    return stream.stop();
+}
+
+/// Whatever the other thread holds at that moment, nobody in the child will let go of it.
+Checked<> child_closes_beside_calls(Rig& rig) {
+    Stream stream = TRY(Stream::open(rig));
+    TRY(stream.queue_rest(0, true));
+    TRY(stream.start());
+    std::atomic<bool> over{false};
+    BoundedThread streamer([&]() -> Checked<> {
+        while (!over) {
+            const unsigned index = TRY(stream.dequeue()).index;
+            TRY(stream.queue(index, {.out = true}));
+            for (unsigned other = 0; other < stream.count(); ++other) {
+                TRY(stream.look(other));
+            }
+        }
+        return {};
+    });
+    const auto fork_often = [&]() -> Checked<> {
+        for (unsigned round = 0; round < 10; ++round) {
+            Child child = TRY(Child::fork([&]() -> Checked<> {
+                return answers(stream.device().shut(), 0, "close in the child");
+            }));
+            TRY(child.finish("a child that closes what the parent streams from"));
+        }
+        return {};
+    };
+    const Checked<> result = fork_often();
+    over = true;
+    TRY(streamer.finish("the thread that streams"));
+    TRY(stream.stop());
+    return result;
 }
 
 Checked<> child_streams_by_itself(Rig& rig) {
@@ -194,6 +248,12 @@ constexpr Case cases[] = {
      child_answers_eio},
     {"fork@child-may-reopen", "7.4", "", "The child's close ends no fence, and it may open anew",
      child_may_reopen},
+    {"fork@close-in-child-while-busy", "7.4", "",
+     "The child's close returns though a thread of the parent waits in DQBUF",
+     child_closes_beside_a_waiter},
+    {"fork@close-in-child-amid-calls", "7.4", "",
+     "And though a thread of the parent is in the middle of any other call",
+     child_closes_beside_calls},
     {"fork@child-streams-by-itself", "7.4", "", "A child streams with fences of its own",
      child_streams_by_itself},
     {"fork@unfenced-file-works", "7.4, 6.1", "", "Without fences the child uses the file as ever",

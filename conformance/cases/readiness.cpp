@@ -21,7 +21,8 @@ struct HeldStream {
 };
 
 Checked<HeldStream> hold_all(Rig& rig, bool start = true) {
-    HeldStream held{TRY(Stream::open(rig)), TRY(rig.fence())};
+    Stream stream = TRY(Stream::open(rig));
+    HeldStream held{std::move(stream), TRY(rig.fence())};
     for (unsigned index = 0; index < held.stream.count(); ++index) {
         TRY(held.stream.queue(index, {.in = held.fence.fd.get(), .out = true}));
     }

@@ -11,6 +11,7 @@
 #include "conformance/bounded.hpp"
 #include "conformance/cases/cases.hpp"
 #include "conformance/stream.hpp"
+#include "v4lfence/base/syscall.hpp"
 
 namespace v4lfence {
 
@@ -25,7 +26,8 @@ struct BlockedStream {
 };
 
 Checked<BlockedStream> block(Rig& rig) {
-    BlockedStream blocked{TRY(Stream::open(rig, blocking)), TRY(rig.fence())};
+    Stream stream = TRY(Stream::open(rig, blocking));
+    BlockedStream blocked{std::move(stream), TRY(rig.fence())};
     for (unsigned index = 0; index < blocked.stream.count(); ++index) {
         TRY(blocked.stream.queue(index, {.in = blocked.fence.fd.get(), .out = true}));
     }
@@ -43,8 +45,7 @@ BoundedThread dequeue_beside(Stream& stream, int error) {
 Checked<> waits_for_the_fence(Rig& rig) {
     BlockedStream blocked = TRY(block(rig));
     BoundedThread waiter = dequeue_beside(blocked.stream, 0);
-    pause_ms(settle_ms);
-    CHECK(!waiter.done(), "a blocking DQBUF returned while all is held");
+    TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
     blocked.fence.end();
     TRY(waiter.finish("a blocking DQBUF"));
     return blocked.stream.stop();
@@ -53,38 +54,84 @@ Checked<> waits_for_the_fence(Rig& rig) {
 Checked<> ended_by_streamoff(Rig& rig) {
     BlockedStream blocked = TRY(block(rig));
     BoundedThread waiter = dequeue_beside(blocked.stream, EINVAL);
-    pause_ms(settle_ms);
-    CHECK(!waiter.done(), "a blocking DQBUF returned while all is held");
+    TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
     TRY(blocked.stream.stop());
     return waiter.finish("a blocking DQBUF after STREAMOFF");
 }
 
-/// The kernel owns a buffer, and the one frame it makes is fetched before.
-Checked<> ended_by_streamoff_in_kernel(Rig& rig) {
+/// The blocked DQBUF belongs to a stream that is over, however soon the next one begins.
+Checked<> restarted_meanwhile(Rig& rig) {
+    BlockedStream blocked = TRY(block(rig));
+    Stream& stream = blocked.stream;
+    const int in_fence = blocked.fence.fd.get();
+    for (unsigned round = 0; round < 10; ++round) {
+        BoundedThread waiter = dequeue_beside(stream, EINVAL);
+        TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
+        TRY(stream.stop());
+        TRY(stream.queue(0, {.in = in_fence, .out = true}));
+        TRY(stream.start());
+        TRY(waiter.finish("a blocking DQBUF whose stream was stopped and started again"));
+        TRY(stream.is_held(0));
+    }
+    BoundedThread waiter = dequeue_beside(stream, EINVAL);
+    TRY(waiter.falls_asleep("a DQBUF of the last stream"));
+    BoundedThread stopper([&stream]() -> Checked<> { return stream.stop(); });
+    TRY(stopper.finish("STREAMOFF after the stream was started again"));
+    return waiter.finish("a blocking DQBUF after STREAMOFF");
+}
+
+/// Streams what is needed and fetches all of it, so that nothing is queued.
+Checked<> run_dry(const Rig& rig, Stream& stream, const Fences& fences) {
     if (rig.facts().keeps > 0) {
         return skipped("the driver keeps its last buffers");
     }
-    Stream stream = TRY(Stream::open(rig, blocking));
     const unsigned needed = rig.facts().needed();
     for (unsigned index = 0; index < needed; ++index) {
-        TRY(stream.queue(index, {.out = true}));
+        TRY(stream.queue(index, fences));
     }
     TRY(stream.start());
     for (unsigned index = 0; index < needed; ++index) {
         TRY(answers(stream.try_dequeue(), 0, "DQBUF"));
     }
+    return {};
+}
+
+Checked<> ended_by_streamoff_in_kernel(Rig& rig) {
+    Stream stream = TRY(Stream::open(rig, blocking));
+    TRY(run_dry(rig, stream, {.out = true}));
     BoundedThread waiter = dequeue_beside(stream, EINVAL);
-    pause_ms(settle_ms);
-    CHECK(!waiter.done(), "a blocking DQBUF returned with nothing queued");
+    TRY(waiter.falls_asleep("a blocking DQBUF with nothing queued"));
     TRY(stream.stop());
     return waiter.finish("a blocking DQBUF after STREAMOFF");
+}
+
+/// close() does not end that DQBUF, which has the file open for itself, and need not wait for it.
+Checked<> close_beside_unfenced_dqbuf(Rig& rig) {
+    Stream stream = TRY(Stream::open(rig, {.open_flags = O_RDWR, .fenced = false}));
+    const UniqueFd same_file = TRY(sys::dup(stream.device().fd()));
+    TRY(run_dry(rig, stream, {}));
+    BoundedThread waiter([&stream]() -> Checked<> {
+        (void)stream.try_dequeue();
+        return {};
+    });
+    TRY(waiter.falls_asleep("a blocking DQBUF with nothing queued"));
+    BoundedThread closer([&stream]() -> Checked<> {
+        return answers(stream.device().shut(), 0, "close beside a blocking DQBUF");
+    });
+    const Checked<> closed = eventually([&]() -> Checked<bool> { return closer.done(); },
+                                        "close beside a blocking DQBUF of an unfenced file");
+    // Whatever is stuck by now goes on when the stream ends, which the kernel is told directly.
+    int type = static_cast<int>(rig.facts().type);
+    TRY(sys::ioctl_retry(same_file.get(), VIDIOC_STREAMOFF, &type));
+    TRY(waiter.finish("a blocking DQBUF after STREAMOFF"));
+    TRY(closer.finish("close after STREAMOFF"));
+    return closed;
 }
 
 Checked<> second_waiter_is_busy(Rig& rig) {
     BlockedStream blocked = TRY(block(rig));
     BoundedThread first = dequeue_beside(blocked.stream, 0);
-    pause_ms(settle_ms);
-    CHECK(!first.done(), "a blocking DQBUF returned while all is held");
+    TRY(first.falls_asleep("a blocking DQBUF while all is held"));
     BoundedThread second = dequeue_beside(blocked.stream, EBUSY);
     TRY(second.finish("the DQBUF of a second waiter"));
     CHECK(!first.done(), "the second waiter ended the first");
@@ -96,7 +143,7 @@ Checked<> second_waiter_is_busy(Rig& rig) {
 Checked<> signal_interrupts(Rig& rig) {
     BlockedStream blocked = TRY(block(rig));
     BoundedThread waiter = dequeue_beside(blocked.stream, EINTR);
-    pause_ms(settle_ms);
+    TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
     const Deadline deadline = deadline_in(must_happen_ms);
     while (!waiter.done() && left_ms(deadline) > 0) {
         waiter.interrupt();
@@ -111,7 +158,7 @@ Checked<> signal_interrupts(Rig& rig) {
 Checked<> calls_pass_a_waiter(Rig& rig) {
     BlockedStream blocked = TRY(block(rig));
     BoundedThread waiter = dequeue_beside(blocked.stream, 0);
-    pause_ms(settle_ms);
+    TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
     BoundedThread other([&]() -> Checked<> {
         TRY(blocked.stream.is_held(0));
         const int revents = blocked.stream.device().poll(POLLIN, 0);
@@ -273,6 +320,10 @@ constexpr Case cases[] = {
      "Another thread's STREAMOFF ends it with EINVAL, while all is held", ended_by_streamoff},
     {"blocking-dqbuf@idle-streamoff-einval", "7.1, 5.4", "", "And while nothing is queued",
      ended_by_streamoff_in_kernel},
+    {"blocking-dqbuf@restarted-meanwhile", "7.1, 5.4", "",
+     "And when the next stream has begun before it looks", restarted_meanwhile},
+    {"close@unfenced-during-dqbuf", "6.1", "",
+     "close of an unfenced file waits for no DQBUF of another thread", close_beside_unfenced_dqbuf},
     {"blocking-dqbuf@second-ebusy", "7.1", "", "A second waiter gets EBUSY", second_waiter_is_busy},
     {"blocking-dqbuf@signal-eintr", "7.1", "", "A signal ends it with EINTR", signal_interrupts},
     {"blocking-dqbuf@others-pass", "4.4, 7.1", "#111", "It holds no lock that others need",

@@ -217,16 +217,20 @@ Result<> BridgeQueue::check_held(const v4l2_buffer& buffer) {
 /// Asked once a generation: a queue that another handle streams from or reads from says EBUSY to
 /// everything.
 Result<> BridgeQueue::check_owner() {
-    if (owner_checked_) {
-        return {};
+    if (!owner_checked_) {
+        V4LFENCE_TRY(probe_owner());
+        owner_checked_ = true;
     }
+    return {};
+}
+
+Result<> BridgeQueue::probe_owner() const {
     BufferCopy none = BufferCopy::query(type_, UINT32_MAX);
     none.buffer.memory = V4L2_MEMORY_MMAP;
     const auto answer = sys::ioctl_retry(fd_, VIDIOC_PREPARE_BUF, &none.buffer);
     if (!answer && (answer.error().code == -EBUSY || answer.error().code == -ENODEV)) {
         return v4lfence::fail(answer.error().code, "the queue is in use");
     }
-    owner_checked_ = true;
     return {};
 }
 

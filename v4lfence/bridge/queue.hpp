@@ -166,6 +166,7 @@ private:
     Result<> check(const v4l2_buffer& buffer);
     Result<> check_held(const v4l2_buffer& buffer);
     Result<> check_owner();
+    Result<> probe_owner() const;
     Result<InFence> take_in_fence(const v4l2_buffer& buffer);
     Result<OutFence> mint_out_fence(const v4l2_buffer& buffer);
     void show_queued(v4l2_buffer& buffer, int out_fd, bool in_fence) const;

@@ -56,8 +56,7 @@ Result<BridgeQueue::Outcome> BridgeQueue::try_dqbuf(v4l2_buffer& buffer, Look lo
     if (const auto failed = sync_.next_failed()) {
         return return_failed(*failed, buffer);
     }
-    if (!view.streaming || view.done > 0 ||
-        (look.kernel_ready && look.generation == view.generation)) {
+    if (view.done > 0 || (look.kernel_ready && look.generation == view.generation)) {
         return dqbuf_from_kernel(buffer);
     }
     if (view.failed > 0) {
@@ -70,6 +69,11 @@ Result<BridgeQueue::Outcome> BridgeQueue::try_dqbuf(v4l2_buffer& buffer, Look lo
     }
     if (V4LFENCE_TRY(sys::get_status_flags(fd_)) & O_NONBLOCK) {
         return dqbuf_from_kernel(buffer);
+    }
+    if (!view.streaming) {
+        // Asked now, the kernel might wait in a stream that another thread has just begun.
+        V4LFENCE_TRY(probe_owner());
+        return v4lfence::fail(-EINVAL, "the stream is not on");
     }
     return Outcome::MustWait;
 }
