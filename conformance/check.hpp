@@ -42,6 +42,10 @@ std::string errno_name(int error);
 /// `result` is 0 or a negative errno, `error` a positive one; 0 for success.
 Checked<> answers(int result, int error, std::string_view what);
 
+/// As answers(result, 0, what), of a handle that does not own the queue: some drivers (uvcvideo)
+/// answer nobody else, which skips the case.
+Checked<> answers_others(int result, std::string_view what);
+
 inline Verdict as_verdict(Verdict verdict) {
     return verdict;
 }

@@ -25,6 +25,15 @@ class Suite:
     quick: bool | None = None  # part of ./test --quick; by default what runs on the host
 
 
+_qemu = ("qemu-system-x86_64",)
+
+
+def _in_guest(script, kernel):
+    """A script of tests/suites that enters the VM by itself."""
+    return Suite(f"{script}-{kernel}", (f"tests/suites/{script}.py", kernel), where="vm",
+                 after=("build",), needs=_qemu)
+
+
 suites = [
     Suite("tidy", ("tests/tidy/tidy.py",)),
     Suite("scripts", ("tests/suites/scripts.sh",), needs=("shellcheck",)),
@@ -36,4 +45,22 @@ suites = [
     Suite("unit-asan", ("tests/unit.py", "asan"), needs=("clang++-14",), timeout_s=600),
     Suite("unit-tsan", ("tests/unit.py", "tsan"), needs=("clang++-14",), timeout_s=600),
     Suite("examples", ("tests/suites/examples.sh",), after=("build",), needs=("make",)),
+    Suite("cli", ("tools/cli_test.py",), after=("build",)),
+    # The longest first: two at a time then end together.
+    _in_guest("uvc", "6.1"),
+    _in_guest("uvc", "6.12"),
+    _in_guest("conform", "6.1"),
+    _in_guest("conform", "6.12"),
+    Suite("vm-harness", ("tests/suites/python.py", "tests/vm/vm_test.py", "--boot"), where="vm",
+          needs=_qemu),
+    _in_guest("stream", "6.1"),
+    _in_guest("stream", "6.12"),
+    Suite("unfenced", ("tests/bench/unfenced_check.py",), where="vm", after=("build",),
+          needs=(*_qemu, "strace")),
+    _in_guest("units", "6.1"),
+    _in_guest("units", "6.12"),
+    Suite("examples-6.1", ("tests/suites/examples.sh", "--vm", "6.1"), where="vm",
+          after=("build",), needs=(*_qemu, "make")),
+    Suite("examples-6.12", ("tests/suites/examples.sh", "--vm", "6.12"), where="vm",
+          after=("build",), needs=(*_qemu, "make")),
 ]

@@ -122,7 +122,7 @@ Checked<> not_prepared_while_pending(Rig& rig) {
     TRY(stream.queue(0, {.in = fence.fd.get()}));
     BufferArgument argument;
     stream.name(0, argument);
-    TRY(answers(raw.ioctl(VIDIOC_QUERYBUF, &argument.buffer), 0, "QUERYBUF of the kernel"));
+    TRY(answers_others(raw.ioctl(VIDIOC_QUERYBUF, &argument.buffer), "QUERYBUF of the kernel"));
     constexpr std::uint32_t kernels = V4L2_BUF_FLAG_PREPARED | V4L2_BUF_FLAG_QUEUED;
     CHECK((argument.buffer.flags & kernels) == 0,
           "the kernel says flags {:#x} of a held buffer, expected neither PREPARED nor QUEUED",

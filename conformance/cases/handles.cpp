@@ -13,7 +13,8 @@ namespace {
 Checked<std::uint32_t> flags_through(const Device& other, const Stream& stream, unsigned index) {
     BufferArgument argument;
     stream.name(index, argument);
-    TRY(answers(other.ioctl(VIDIOC_QUERYBUF, &argument.buffer), 0, "QUERYBUF of a second handle"));
+    TRY(answers_others(other.ioctl(VIDIOC_QUERYBUF, &argument.buffer),
+                       "QUERYBUF of a second handle"));
     constexpr std::uint32_t fences = V4L2_BUF_FLAG_IN_FENCE | V4L2_BUF_FLAG_OUT_FENCE;
     const int expected = (argument.buffer.flags & fences) != 0 ? -1 : 0;
     CHECK(argument.fence_fd() == expected, "a second handle got fence_fd {}, expected {}",

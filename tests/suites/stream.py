@@ -19,8 +19,9 @@ import picture
 from stream_run import frames_shown, interrupted, problem_of, read, stream, words
 
 size = (320, 180)
-small = ["--size", f"{size[0]}x{size[1]}", "--rate", "15"]
-slow = ["--size", f"{size[0]}x{size[1]}", "--rate", "10"]
+patient = ["--size", f"{size[0]}x{size[1]}", "--timeout", "30"]
+small = [*patient, "--rate", "15"]
+slow = [*patient, "--rate", "10"]
 # vivids: for the short streams side by side, one for the long stream, and one with planes.
 devices = 4 + 1 + 1
 at_bars = ["--pixels", "bars"]
@@ -46,7 +47,7 @@ def long_chain(report, node):
     frames = 300
     ended, told = stream(node, *slow, "--format", "YUYV", *at_bars, "--frames", frames,
                          "--in-fence", "chain", "--out-fence", "--fences", "user",
-                         "--allow-bad", "6")
+                         "--allow-bad", "30")
     report.tell("300-frames-chained",
                 problem_of(ended, told, frames=frames, errors=0, out_of_order=0))
 

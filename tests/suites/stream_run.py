@@ -11,11 +11,12 @@ import signal
 import guest
 
 success, job_failed, interrupted = 0, 1, 130
+_timeout_s = 120
 
 
-def stream(node, *options, timeout_s=90):
+def stream(node, *options):
     """(how it ended, its report or None)."""
-    return read(guest.run(*words(node, *options), timeout_s=timeout_s))
+    return read(guest.run(*words(node, *options), timeout_s=_timeout_s))
 
 
 def words(node, *options):
@@ -77,7 +78,7 @@ class Watched:
         os.kill(self._child.pid, signal.SIGINT)
 
     def finish(self):
-        return guest.finish(self._child)
+        return guest.finish(self._child, _timeout_s)
 
 
 @contextlib.contextmanager

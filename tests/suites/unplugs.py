@@ -21,7 +21,8 @@ _must_happen_ms = 10000
 
 def _stream_words(node, number):
     return words(node, *_size, *_in_fences[number % 2], "--out-fence", "--frames", "100000",
-                 "--fences", ("user", "vgem")[number // 2 % 2], "--allow-bad", "100000")
+                 "--fences", ("user", "vgem")[number // 2 % 2], "--allow-bad", "100000",
+                 "--timeout", "40")
 
 
 def _one(name, number):

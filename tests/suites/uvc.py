@@ -16,7 +16,7 @@ from conform_run import conform
 from stream_run import job_failed, problem_of, stream
 from unplugs import blocking_dequeue, lanes, unplugs
 
-small = ["--size", "320x180", "--format", "YUYV"]
+small = ["--size", "320x180", "--format", "YUYV", "--timeout", "30"]
 fenced = ["--in-fence", "chain", "--out-fence", "--pixels", "painted"]
 nodrop = Path("/sys/module/uvcvideo/parameters/nodrop")
 
@@ -27,6 +27,7 @@ def judge(report, fences):
             ["--unplug-command", f"{camera.script} stop {camera.name}"],
             {"driver": "uvcvideo", "provider": fences})
     report.log(f"camera {camera.name}: {camera.last_words()}")
+    camera.unplug()
     report.tell(f"conform/{fences}/replugged", works(camera.plug()))
     camera.unplug()
 
@@ -37,13 +38,14 @@ def works(node):
 
 
 def numbers(report, memory, fences):
-    """Painted in the picture, told as `sequence`: the same. None lost, at a moderate rate."""
+    """Painted in the picture, told as `sequence`: the same, also where a busy machine loses some.
+    """
     frames = 300
     with Camera(f"numbers-{memory}") as node:
         ended, told = stream(node, *small, "--rate", "15", "--frames", frames, "--memory", memory,
-                             "--fences", fences, *fenced)
+                             "--fences", fences, "--allow-bad", "30", *fenced)
     report.tell(f"300-painted-numbers/{memory}/{fences}", problem_of(
-        ended, told, frames=frames, lost=0, errors=0, out_of_order=0))
+        ended, told, frames=frames, errors=0, out_of_order=0))
 
 
 def lost_frames(report):
@@ -69,8 +71,8 @@ def bad_frames(report, fault):
 def freeze(report):
     """No frames for longer than --timeout: a sentence that says who waits, and nothing pending."""
     with Camera("freeze", "--freeze-after", "5") as node:
-        ended, told = stream(node, *small, "--rate", "30", "--frames", "30", "--timeout", "3",
-                             *fenced)
+        ended, told = stream(node, "--size", "320x180", "--rate", "30", "--frames", "30",
+                             "--timeout", "3", *fenced)
         problem = problem_of(ended, told, status=job_failed)
         if not problem and not 0 < told["frames"] <= 5:
             problem = f"{told['frames']} frames"
@@ -101,6 +103,6 @@ def body(report):
     })
 
 
-# One processor: with several, vhci-hcd now and then loses a transfer that is unlinked while the
-# connection goes, and the kernel's hub thread waits for it for ever.
-guest.main(guest.Machine("vhci-hcd uvcvideo vgem virtio-gpu", timeout_s=280, cpus=1), body)
+# One processor: two guests have no more anyway, and the races of vhci-hcd are rarer.
+guest.main(guest.Machine("vhci-hcd uvcvideo vgem virtio-gpu",
+                         (("usbcore", "autosuspend=-1"),), timeout_s=280, cpus=1), body)

@@ -63,6 +63,12 @@ void FrameChecks::prepare(unsigned index) {
 }
 
 void FrameChecks::check(const TakenFrame& frame) {
+    if (frame.number != numbers_.outstanding().front()) {
+        const auto now = camera_.query_fences();
+        if (now && !now->ordered) {
+            numbers_.order_was_lost();
+        }
+    }
     numbers_.check(frame);
     if (frame.error) {
         return;

@@ -43,7 +43,7 @@ void NumberChecks::check_order(const TakenFrame& frame) {
     if (!first) {
         ++counters_.out_of_order;
     }
-    promises_.check(PromiseId::InOrder, first, [&] {
+    promises_.check(PromiseId::InOrder, first || order_lost_, [&] {
         return fmt::format("frame {} came before frame {}", frame.number, oldest);
     });
 }

@@ -33,6 +33,9 @@ public:
     /// Of a frame that was queued and has not been checked.
     void check(const TakenFrame& frame);
 
+    /// The queue itself says that it no longer keeps the order (SEMANTICS 1.5).
+    void order_was_lost() { order_lost_ = true; }
+
     /// Frame numbers in QBUF order that have not come back.
     const std::vector<std::uint64_t>& outstanding() const { return outstanding_; }
 
@@ -45,6 +48,7 @@ private:
     std::vector<std::uint64_t> outstanding_;
     std::optional<std::uint32_t> last_sequence_;
     std::int64_t last_timestamp_ns_ = 0;
+    bool order_lost_ = false;
 };
 
 }  // namespace v4lfence

@@ -7,6 +7,7 @@
 #include "tools/stream/cost.hpp"
 #include "tools/stream/diagnosis.hpp"
 #include "tools/video/names.hpp"
+#include "v4lfence/base/syscall.hpp"
 #include "v4lfence/v4lfence.h"
 
 namespace v4lfence {
@@ -94,8 +95,18 @@ Attempt<> StreamSession::stream() {
 Attempt<> StreamSession::choose_in_fence(QueuedBuffer& buffer, unsigned index) {
     buffer.in_fence = -1;
     buffer.own_in_fence.reset();
-    if (options_.in_fence.mode == InFenceMode::Chain && buffer.number >= plan_.depth) {
-        buffer.in_fence = out_fences_.find(buffer.number - plan_.depth);
+    const int chained = options_.in_fence.mode == InFenceMode::Chain && buffer.number >= plan_.depth
+                            ? out_fences_.find(buffer.number - plan_.depth)
+                            : -1;
+    if (chained >= 0) {
+        // A hold of our own: that frame may be back, and its fence closed, before this one.
+        auto hold = sys::dup(chained);
+        if (!hold) {
+            return job_failed(
+                fmt::format("an in-fence cannot be held: {}.", errno_text(hold.error().code)));
+        }
+        buffer.own_in_fence = std::move(*hold);
+        buffer.in_fence = buffer.own_in_fence.get();
     }
     if (timer_) {
         std::uniform_int_distribution<unsigned> delay(options_.timer.min_ms, options_.timer.max_ms);

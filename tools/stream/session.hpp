@@ -30,9 +30,9 @@ namespace v4lfence {
 struct QueuedBuffer {
     bool queued = false;
     std::uint64_t number = 0;
-    int in_fence = -1;             ///< Borrowed from the chain or from `own_in_fence`.
+    int in_fence = -1;             ///< Borrowed from `own_in_fence`.
     int out_fence = -1;            ///< Borrowed from the chain.
-    UniqueFd own_in_fence;         ///< Of the timer's.
+    UniqueFd own_in_fence;         ///< Of the timer's, or a hold on the chain's.
     std::int64_t out_seen_ns = 0;  ///< When the out-fence was seen ended; 0: not yet.
 };
 

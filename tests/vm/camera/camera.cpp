@@ -2,6 +2,7 @@
 
 #include "tests/vm/camera/camera.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace v4lfence {
@@ -9,9 +10,30 @@ namespace v4lfence {
 Result<> UsbCamera::serve(MonotonicTime now) {
     const UsbMessage message = V4LFENCE_TRY(link_.receive());
     if (const auto* unlink = std::get_if<UsbUnlink>(&message)) {
-        return stream_.take_back(*unlink);
+        return serve_unlink(*unlink);
     }
-    return serve_transfer(std::get<UsbTransfer>(message), now);
+    const auto& transfer = std::get<UsbTransfer>(message);
+    newest_ = std::max(newest_, transfer.seqnum);
+    const auto early = std::find_if(early_.begin(), early_.end(), [&](const UsbUnlink& unlink) {
+        return unlink.victim == transfer.seqnum;
+    });
+    if (early != early_.end()) {
+        const UsbUnlink unlink = *early;
+        early_.erase(early);
+        return link_.answer_unlink(unlink, true);
+    }
+    return serve_transfer(transfer, now);
+}
+
+// vhci-hcd now and then sends an unlink ahead of its transfer. It gives that transfer back when it
+// has the answer, and closes the connection at a second answer; where it has the answer before it
+// has sent the transfer, it waits for ever. So the answer waits for the transfer.
+Result<> UsbCamera::serve_unlink(const UsbUnlink& unlink) {
+    if (unlink.victim > newest_) {
+        early_.push_back(unlink);
+        return {};
+    }
+    return stream_.take_back(unlink);
 }
 
 Result<> UsbCamera::serve_transfer(const UsbTransfer& transfer, MonotonicTime now) {

@@ -4,7 +4,9 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tests/vm/camera/control.hpp"
 #include "tests/vm/camera/usbip.hpp"
@@ -35,6 +37,7 @@ public:
     unsigned frames() const { return stream_.frames(); }
 
 private:
+    Result<> serve_unlink(const UsbUnlink& unlink);
     Result<> serve_transfer(const UsbTransfer& transfer, MonotonicTime now);
     Result<> serve_control(const UsbTransfer& transfer, MonotonicTime now);
     Nanoseconds interval() const { return Nanoseconds(control_.mode().interval * 100ll); }
@@ -43,6 +46,8 @@ private:
     ControlEndpoint control_;
     VideoStream stream_;
     MonotonicTime due_;
+    std::vector<UsbUnlink> early_;  // those that have overtaken their transfers
+    std::uint32_t newest_ = 0;      // seqnum of a transfer
 };
 
 }  // namespace v4lfence

@@ -216,6 +216,17 @@ TEST_F(CameraTest, waiting_transfer_is_given_back_once) {
     EXPECT_EQ(answer(false).status, 0);
 }
 
+TEST_F(CameraTest, unlink_ahead_of_its_transfer_is_answered_with_it) {
+    ASSERT_TRUE(unlink(11, 10));
+    ASSERT_TRUE(submit(10, 1, true, small_transfer));
+    const Answer early = answer(false);
+    EXPECT_EQ(early.command, 4u);
+    EXPECT_EQ(early.seqnum, 11u);
+    EXPECT_EQ(early.status, -ECONNRESET);
+    ASSERT_TRUE(unlink(13, 10));
+    EXPECT_EQ(answer(false).status, 0) << "the transfer is still there";
+}
+
 TEST_F(CameraTest, host_that_lets_go_is_an_unplug) {
     host_.reset();
     const Result<> end = camera_->serve(now_);
