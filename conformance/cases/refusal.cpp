@@ -2,12 +2,14 @@
 //
 // Buffers that the kernel refuses, in QBUF itself and when their turn comes later.
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <cerrno>
 
 #include "conformance/cases/cases.hpp"
 #include "conformance/stream.hpp"
+#include "v4lfence/base/syscall.hpp"
 
 namespace v4lfence {
 
@@ -31,10 +33,15 @@ Checked<> unmapped_memory(Rig& rig) {
     Stream stream = TRY(Stream::open(rig, {.memory = V4L2_MEMORY_USERPTR}));
     TestFence fence = TRY(rig.fence());
     TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
+    // The address stays taken, or what is put there next would be written to: by a file far behind
+    // its end, where even the kernel finds no memory.
+    const UniqueFd file = TRY(sys::open("/proc/self/exe", O_RDONLY));
+    constexpr std::int64_t behind_the_end = std::int64_t{1} << 40;
     for (PlaneMemory& plane : stream.planes(0)) {
-        // Out of reach but not free: an address that is used anew would be written to.
-        CHECK(::mprotect(plane.region.data(), plane.region.size(), PROT_NONE) == 0, "mprotect: {}",
-              errno_name(errno));
+        void* const nowhere =
+            rig.calls().mmap(plane.region.data(), plane.region.size(), PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_FIXED, file.get(), behind_the_end);
+        CHECK(nowhere != MAP_FAILED, "mmap: {}", errno_name(errno));
     }
     TRY(refused_in_its_place(rig, stream, fence));
     return stream.stop();
