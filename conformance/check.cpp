@@ -16,7 +16,7 @@ std::string errno_name(int error) {
 }
 
 Checked<> answers_others(int result, std::string_view what) {
-    if (result < 0 && errno == EBUSY) {
+    if (result == -EBUSY) {
         return skipped("this driver answers the handle that owns the queue alone");
     }
     return answers(result, 0, what);

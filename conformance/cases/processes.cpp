@@ -233,7 +233,7 @@ Checked<> other_process_sees_the_kernels(Rig& rig) {
             BufferArgument argument;
             stream.name(index, argument);
             const int status = own.ioctl(VIDIOC_QUERYBUF, &argument.buffer);
-            if (status < 0 && errno == EBUSY) {
+            if (status == -EBUSY) {
                 return {};  // It sees nothing at all: this driver answers its owner alone.
             }
             TRY(answers(status, 0, "QUERYBUF"));
