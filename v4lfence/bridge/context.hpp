@@ -10,8 +10,8 @@
 #include <mutex>
 #include <vector>
 
-#include "v4lfence/bridge/core.hpp"
 #include "v4lfence/bridge/file.hpp"
+#include "v4lfence/sync/core.hpp"
 
 namespace v4lfence {
 

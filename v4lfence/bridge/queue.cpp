@@ -14,17 +14,6 @@ namespace v4lfence {
 
 namespace {
 
-/// A watch's cookie: the buffer's index, and enough of the job's position to tell it from others.
-constexpr unsigned index_bits = 16;
-
-std::uint64_t cookie_of(Job job) {
-    return job.position << index_bits | job.index;
-}
-
-Job job_of(std::uint64_t cookie) {
-    return Job{static_cast<unsigned>(cookie & ((1U << index_bits) - 1)), cookie >> index_bits};
-}
-
 DmaBufAccess access_of(std::uint32_t type) {
     return V4L2_TYPE_IS_OUTPUT(type) ? DmaBufAccess::Read : DmaBufAccess::Write;
 }
@@ -37,14 +26,8 @@ bool is_kernels(std::uint32_t flags) {
 
 BridgeQueue::BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options, int fd,
                          std::uint32_t type)
-    : core_(core), watch_(watch), options_(options), fd_(fd), type_(type), out_fences_(core),
-      sync_(*this, *this, core.clock(), core.counters()) {}
-
-BridgeQueue::~BridgeQueue() {
-    if (timer_ != Reactor::TimerId::None) {
-        core_.reactor().remove_timer(timer_);
-    }
-}
+    : ReactorWaits(core.reactor(), sync_), core_(core), watch_(watch), options_(options), fd_(fd),
+      type_(type), out_fences_(core), sync_(*this, *this, core.clock(), core.counters()) {}
 
 Result<std::unique_ptr<BridgeQueue>> BridgeQueue::create(Core& core, DeviceWatch& watch,
                                                          const FileOptions& options, int fd,
@@ -52,7 +35,7 @@ Result<std::unique_ptr<BridgeQueue>> BridgeQueue::create(Core& core, DeviceWatch
                                                          bool streaming) {
     V4LFENCE_TRY(check_kernel_queue(fd, type));
     std::unique_ptr<BridgeQueue> queue(new BridgeQueue(core, watch, options, fd, type));
-    queue->timer_ = V4LFENCE_TRY(core.reactor().add_timer(*queue));
+    V4LFENCE_TRY(queue->open());
     queue->refresh_order();
     if (!adopts || !queue->check_owner()) {
         return queue;  // Its buffers are another handle's.
@@ -80,7 +63,7 @@ Result<BufferCopy> BridgeQueue::ask_kernel(unsigned index) const {
 
 /// Makes the buffer known here. Errors: EINVAL the kernel has none of this index.
 Result<> BridgeQueue::learn(unsigned index) {
-    if (index >= BufferTable::buffers_max) {
+    if (index >= BufferTable::size_max) {
         return v4lfence::fail(-EINVAL, "no buffer of this index");
     }
     const BufferCopy seen = V4LFENCE_TRY(ask_kernel(index));
@@ -90,6 +73,7 @@ Result<> BridgeQueue::learn(unsigned index) {
     has_buffers_.store(true);
     known_ = std::max(known_, index + 1);
     if (index >= sync_.size()) {
+        resize(index + 1);
         sync_.resize(index + 1);
     }
     if (is_kernels(seen.buffer.flags) && sync_.view(index).state == SlotState::Dequeued) {
@@ -141,7 +125,7 @@ Result<> BridgeQueue::qbuf(v4l2_buffer& buffer) {
 
     // 4. Commit; the gate's step gives what is ready or leaves it to the fence's end.
     V4LFENCE_TRY(sync_.queue(Submission{buffer.index, std::move(in.pending), in.error,
-                                        std::move(out.promise), deadline(), out.bound}));
+                                        std::move(out.promise), options_.deadline(), out.bound}));
     undo.keep();
     if (!will_be_held && sync_.view(buffer.index).state == SlotState::Held) {
         // Another thread holds the token and gives it in a moment, from memory that is not ours to
@@ -253,11 +237,6 @@ Result<OutFence> BridgeQueue::mint_out_fence(const v4l2_buffer& buffer) {
     return out_fences_.mint(options_.provider.load(), buffer.index, sync_.view());
 }
 
-std::optional<std::chrono::milliseconds> BridgeQueue::deadline() const {
-    const unsigned ms = options_.deadline_ms.load();
-    return ms > 0 ? std::optional(std::chrono::milliseconds(ms)) : std::nullopt;
-}
-
 /// What QBUF returns: the kernel's answer where it has the buffer, its likeness where it has not.
 void BridgeQueue::show_queued(v4l2_buffer& buffer, int out_fd, bool in_fence) const {
     const BridgeBuffer& known = *buffers_.find(buffer.index);
@@ -316,34 +295,7 @@ Taker::Answer BridgeQueue::start(unsigned /*count*/) {
     return {};
 }
 
-// --- waiting for fences and time -----------------------------------------------------------------
-
-Result<> BridgeQueue::watch(Job job, const Fence& fence) {
-    BridgeBuffer& buffer = *buffers_.find(job.index);
-    buffer.watched = &fence;
-    const auto id =
-        V4LFENCE_TRY(core_.reactor().watch(fence.fd(), Fence::watch_events, *this, cookie_of(job)));
-    buffer.watch.store(id);
-    return {};
-}
-
-void BridgeQueue::unwatch(unsigned index) {
-    core_.reactor().unwatch(buffers_.find(index)->watch.load());
-}
-
-void BridgeQueue::set_deadline(Deadline deadline) {
-    core_.reactor().set_timer(timer_, deadline);
-}
-
-void BridgeQueue::on_ready(std::uint64_t cookie, std::uint32_t events) {
-    const Job job = job_of(cookie);
-    // The fence lives: it goes only after unwatch(), which waits for this call.
-    sync_.on_in_fence(job, buffers_.find(job.index)->watched->outcome(events));
-}
-
-void BridgeQueue::on_deadline(MonotonicTime now) {
-    sync_.on_deadline(now);
-}
+// --- what others wait for ------------------------------------------------------------------------
 
 void BridgeQueue::wake() {
     waiter_wake_.notify();

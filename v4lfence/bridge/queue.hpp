@@ -14,20 +14,14 @@
 #include <mutex>
 #include <string_view>
 
-#include "v4lfence/bridge/buffer_table.hpp"
-#include "v4lfence/bridge/core.hpp"
-#include "v4lfence/bridge/out_fences.hpp"
-#include "v4lfence/bridge/wake.hpp"
-#include "v4lfence/sync/sync.hpp"
+#include "v4lfence/bridge/bridge_buffer.hpp"
+#include "v4lfence/sync/core.hpp"
+#include "v4lfence/sync/out_fences.hpp"
+#include "v4lfence/sync/reactor_waits.hpp"
+#include "v4lfence/sync/wake.hpp"
 #include "v4lfence/uapi_fences.h"
 
 namespace v4lfence {
-
-/// What the program chose for all queues of one file. Thread: any.
-struct FileOptions {
-    std::atomic<const char*> provider{"user"};
-    std::atomic<unsigned> deadline_ms{0};  ///< 0: none.
-};
 
 /// Looks at the kernel's descriptor for the queues of one file.
 class DeviceWatch {
@@ -50,10 +44,7 @@ protected:
 
 /// Thread: every member may be called from any thread. Calls that change the queue are serialized
 /// here, as videobuf2 does it; the reactor's callbacks are not, nor is view() or querybuf().
-class BridgeQueue final : private Taker,
-                          private FenceWaits,
-                          private Reactor::Listener,
-                          private Reactor::TimerListener {
+class BridgeQueue final : private Taker, private ReactorWaits {
 public:
     /// `adopts`: takes over what the kernel knows of the queue, its buffers and which of them it
     /// owns, and whether it is `streaming`; no other handle does. The references and `fd` are
@@ -62,7 +53,7 @@ public:
                                                        const FileOptions& options, int fd,
                                                        std::uint32_t type, bool adopts,
                                                        bool streaming);
-    ~BridgeQueue();
+    ~BridgeQueue() = default;
 
     /// Each as the ioctl of its name; errors are negative errnos as the kernel's or SEMANTICS.md's.
     /// The buffers are plausible and their planes too.
@@ -170,7 +161,6 @@ private:
     Result<InFence> take_in_fence(const v4l2_buffer& buffer);
     Result<OutFence> mint_out_fence(const v4l2_buffer& buffer);
     void show_queued(v4l2_buffer& buffer, int out_fd, bool in_fence) const;
-    std::optional<std::chrono::milliseconds> deadline() const;
     bool knows(unsigned index) const {
         const BridgeBuffer* buffer = buffers_.find(index);
         return buffer != nullptr && buffer->exists.load();
@@ -190,13 +180,8 @@ private:
     Answer give(unsigned index) override;
     Answer start(unsigned count) override;
     Answer judge(unsigned index, int error);
-    Result<> watch(Job job, const Fence& fence) override;
-    void unwatch(unsigned index) override;
-    void set_deadline(Deadline deadline) override;
     void wake() override;
     void on_given() override;
-    void on_ready(std::uint64_t cookie, std::uint32_t events) override;
-    void on_deadline(MonotonicTime now) override;
 
     Result<BufferCopy> ask_kernel(unsigned index) const;
 
@@ -216,7 +201,6 @@ private:
     bool owner_checked_ = false;
     std::atomic<bool> has_buffers_{false};
 
-    Reactor::TimerId timer_ = Reactor::TimerId::None;
     FenceKind likely_kind_ = FenceKind::SyncFile;  ///< Of the latest in-fence.
 
     Wake waiter_wake_;

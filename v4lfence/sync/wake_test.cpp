@@ -8,7 +8,7 @@
 
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/testing/descriptors.hpp"
-#include "v4lfence/bridge/wake.hpp"
+#include "v4lfence/sync/wake.hpp"
 
 namespace v4lfence {
 namespace {

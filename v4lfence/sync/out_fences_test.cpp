@@ -10,8 +10,8 @@
 
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/testing/descriptors.hpp"
-#include "v4lfence/bridge/out_fences.hpp"
 #include "v4lfence/fence/fence.hpp"
+#include "v4lfence/sync/out_fences.hpp"
 
 namespace v4lfence {
 namespace {

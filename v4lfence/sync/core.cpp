@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "v4lfence/bridge/core.hpp"
+#include "v4lfence/sync/core.hpp"
 
 #include <algorithm>
 #include <iterator>

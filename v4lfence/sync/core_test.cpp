@@ -5,7 +5,7 @@
 #include <cerrno>
 
 #include "v4lfence/base/testing/descriptors.hpp"
-#include "v4lfence/bridge/core.hpp"
+#include "v4lfence/sync/core.hpp"
 
 namespace v4lfence {
 namespace {

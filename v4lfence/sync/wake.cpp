@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "v4lfence/bridge/wake.hpp"
+#include "v4lfence/sync/wake.hpp"
 
 #include <sys/eventfd.h>
 

@@ -7,14 +7,28 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string_view>
 
-#include "v4lfence/bridge/core.hpp"
 #include "v4lfence/fence/provider.hpp"
+#include "v4lfence/sync/core.hpp"
 #include "v4lfence/sync/sync.hpp"
 
 namespace v4lfence {
+
+/// What the program chose for all queues of one file. Thread: any.
+struct FileOptions {
+    std::atomic<const char*> provider{"user"};
+    std::atomic<unsigned> deadline_ms{0};  ///< 0: none.
+
+    std::optional<std::chrono::milliseconds> deadline() const {
+        const unsigned ms = deadline_ms.load();
+        return ms > 0 ? std::optional(std::chrono::milliseconds(ms)) : std::nullopt;
+    }
+};
 
 struct OutFence {
     UniqueFd fd;  ///< For the program; empty when none was asked for.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "v4lfence/bridge/out_fences.hpp"
+#include "v4lfence/sync/out_fences.hpp"
 
 #include <algorithm>
 #include <iterator>
