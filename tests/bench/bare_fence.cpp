@@ -70,7 +70,7 @@ std::optional<BareVgem> BareVgem::open() {
     if (!made.node_ || !card) {
         return std::nullopt;
     }
-    auto object = drm::create_dumb_dma_buf(card.get());
+    auto object = drm::create_dumb_dma_buf(card.get(), 4096);
     if (!object) {
         return std::nullopt;
     }

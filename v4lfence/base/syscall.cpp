@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,6 +44,14 @@ Result<UniqueFd> owned(int fd, const char* where) {
     return UniqueFd(fd);
 }
 
+Result<UniqueFd> dup_lowest(int fd, int command) {
+    const int copy = ::fcntl(fd, command, 0);
+    if (copy < 0 && errno == EINVAL) {
+        return fail(-EMFILE, "dup");  // Zero is too high a number under RLIMIT_NOFILE 0.
+    }
+    return owned(copy, "dup");
+}
+
 Result<> checked(int status, const char* where) {
     if (status < 0) {
         return fail_errno(where);
@@ -73,11 +82,11 @@ Result<int> ioctl_retry(int fd, unsigned long request, void* argument) {
 }
 
 Result<UniqueFd> dup(int fd) {
-    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0 && errno == EINVAL) {
-        return fail(-EMFILE, "dup");  // Zero is too high a number under RLIMIT_NOFILE 0.
-    }
-    return owned(copy, "dup");
+    return dup_lowest(fd, F_DUPFD_CLOEXEC);
+}
+
+Result<UniqueFd> dup_inherited(int fd) {
+    return dup_lowest(fd, F_DUPFD);
 }
 
 Result<UniqueFd> dup_high(int fd) {
@@ -240,6 +249,14 @@ Result<struct stat> fstat(int fd) {
     return info;
 }
 
+Result<std::uint32_t> filesystem_magic(int fd) {
+    struct statfs info {};
+    if (::fstatfs(fd, &info) < 0) {
+        return fail_errno("fstatfs");
+    }
+    return static_cast<std::uint32_t>(info.f_type);
+}
+
 Result<> fchmod(int fd, unsigned mode) {
     return checked(::fchmod(fd, mode), "fchmod");
 }
@@ -250,6 +267,16 @@ Result<int> get_status_flags(int fd) {
         return fail_errno("fcntl");
     }
     return flags;
+}
+
+Result<> set_open_flags(int fd, int flags) {
+    const int status = V4LFENCE_TRY(get_status_flags(fd));
+    const int wanted = (status & ~O_NONBLOCK) | (flags & O_NONBLOCK);
+    if (::fcntl(fd, F_SETFL, wanted) < 0 ||
+        ::fcntl(fd, F_SETFD, flags & O_CLOEXEC ? FD_CLOEXEC : 0) < 0) {
+        return fail_errno("fcntl");
+    }
+    return {};
 }
 
 int thread_id() {

@@ -32,6 +32,9 @@ Result<int> ioctl_retry(int fd, unsigned long request, void* argument);
 /// The lowest free number, for descriptors that the program gets.
 Result<UniqueFd> dup(int fd);
 
+/// As dup(), but execve() keeps it: for a program that asks for such a one.
+Result<UniqueFd> dup_inherited(int fd);
+
 /// A number far above what programs use, for descriptors that stay ours (SEMANTICS 7.5): a program
 /// that closes 3..N does not hit it. Falls back to any free number where RLIMIT_NOFILE is small.
 /// Errors: EMFILE, EBADF.
@@ -88,8 +91,12 @@ Result<std::size_t> write(int fd, std::span<const std::byte> buffer);
 Result<std::size_t> write_quietly(int fd, std::span<const std::byte> buffer);
 
 Result<struct stat> fstat(int fd);
+/// The magic number of the file system that a descriptor's file is in (linux/magic.h).
+Result<std::uint32_t> filesystem_magic(int fd);
 Result<> fchmod(int fd, unsigned mode);
 Result<int> get_status_flags(int fd);
+/// Makes a descriptor what open() with `flags` would have made it: O_NONBLOCK, O_CLOEXEC.
+Result<> set_open_flags(int fd, int flags);
 
 /// gettid(), asked once a thread.
 int thread_id();

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -42,6 +43,20 @@ TEST(Syscall, every_descriptor_is_close_on_exec) {
         ASSERT_TRUE(made);
         EXPECT_TRUE(is_close_on_exec(made->get()));
     }
+}
+
+TEST(Syscall, inherited_duplicate_survives_execve) {
+    const auto copy = sys::dup_inherited(0);
+    ASSERT_TRUE(copy);
+    EXPECT_FALSE(is_close_on_exec(copy->get()));
+    EXPECT_EQ(sys::dup_inherited(-1).error().code, -EBADF);
+}
+
+TEST(Syscall, filesystem_magic_names_the_file_system) {
+    const auto file = sys::open("/proc/self/stat", O_RDONLY);
+    ASSERT_TRUE(file);
+    EXPECT_EQ(sys::filesystem_magic(file->get()).value_or(0), std::uint32_t{PROC_SUPER_MAGIC});
+    EXPECT_EQ(sys::filesystem_magic(-1).error().code, -EBADF);
 }
 
 // Pins: 7.5

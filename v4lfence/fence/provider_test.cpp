@@ -254,7 +254,7 @@ TEST_P(EveryProvider, mint_without_descriptors_leaves_nothing_behind) {
     }
 }
 
-// Pins: 2.1
+// Pins: 2, 2.1
 TEST_P(EveryProvider, import_without_descriptors_leaves_nothing_behind) {
     const MintedFence minted = mint();
     const unsigned failures = testing::until_it_fits([&](unsigned limit) {

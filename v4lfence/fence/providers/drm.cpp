@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #include <array>
+#include <limits>
 #include <string_view>
 
 #include "v4lfence/base/syscall.hpp"
@@ -90,13 +91,20 @@ Result<std::string> driver_name(int fd) {
     return std::string(name.data());
 }
 
-Result<UniqueFd> create_dumb_dma_buf(int card) {
+Result<UniqueFd> create_dumb_dma_buf(int card, std::size_t size) {
+    // It is a picture: one with rows of a page.
+    constexpr std::uint32_t row_pixels = 1024;
+    constexpr std::size_t row_bytes = std::size_t{row_pixels} * 4;
+    const std::size_t rows = size / row_bytes + (size % row_bytes != 0 ? 1 : 0);
+    if (rows > std::numeric_limits<std::uint32_t>::max()) {
+        return fail(-ENOMEM, "dumb buffer");
+    }
     CreateDumb create{};
-    create.width = 1;
-    create.height = 1;
+    create.width = row_pixels;
+    create.height = static_cast<std::uint32_t>(rows);
     create.bits_per_pixel = 32;
     V4LFENCE_TRY(sys::ioctl_retry(card, create_dumb_request, &create));
-    PrimeHandle prime{create.handle, O_CLOEXEC, -1};
+    PrimeHandle prime{create.handle, O_CLOEXEC | O_RDWR, -1};
     const auto exported = sys::ioctl_retry(card, handle_to_fd_request, &prime);
     GemClose close{create.handle, 0};
     static_cast<void>(sys::ioctl_retry(card, gem_close_request, &close));

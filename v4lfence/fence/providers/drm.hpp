@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -15,9 +16,9 @@ namespace v4lfence::drm {
 /// The name of the driver behind a DRM node. Errors: what the ioctl says.
 Result<std::string> driver_name(int fd);
 
-/// One page of a driver that has dumb buffers, as a dma-buf. Needs a card node. Errors: EACCES on
-/// render nodes.
-Result<UniqueFd> create_dumb_dma_buf(int card);
+/// Memory of a driver that has dumb buffers, as a dma-buf that can be mapped for writing. `size` is
+/// rounded up to pages of 4096. Needs a card node. Errors: EACCES on render nodes; ENOMEM.
+Result<UniqueFd> create_dumb_dma_buf(int card, std::size_t size);
 
 /// The GEM handle of a dma-buf in this DRM file.
 Result<std::uint32_t> import_dma_buf(int fd, int dma_buf);

@@ -4,20 +4,13 @@
 
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "v4lfence/base/result.hpp"
 #include "v4lfence/base/unique_fd.hpp"
+#include "v4lfence/fence/providers/dma_buf_source.hpp"
 
 namespace v4lfence {
-
-enum class BufferSource : std::uint8_t { VgemCard, Udmabuf, SystemHeap };
-
-struct FoundBufferSource {
-    Result<BufferSource> source;  ///< Errors: that of the last one tried.
-    std::string tried;            ///< What was tried without success, and why not.
-};
 
 /// Makes private buffers, all from the first source that works here.
 class PrivateBuffers {

@@ -154,13 +154,9 @@ Result<MintedFence> VgemContext::mint(unsigned index) {
     return MintedFence{std::move(*fd), FencePromise(*this, UniqueFd(), id)};
 }
 
-struct VgemNodes {
-    std::string render;
-    std::string card;
-    std::string refused;  ///< Why the first node that cannot be opened cannot.
-};
+}  // namespace
 
-VgemNodes find_nodes() {
+VgemNodes find_vgem_nodes() {
     VgemNodes nodes;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator("/dev/dri", error)) {
@@ -183,13 +179,11 @@ VgemNodes find_nodes() {
     return nodes;
 }
 
-}  // namespace
-
 VgemProvider::VgemProvider(std::string render_node, PrivateBuffers buffers)
     : render_node_(std::move(render_node)), buffers_(std::move(buffers)) {}
 
 ProbedProvider VgemProvider::find() {
-    const VgemNodes nodes = find_nodes();
+    const VgemNodes nodes = find_vgem_nodes();
     if (nodes.render.empty()) {
         return {nullptr, nodes.refused.empty() ? "module vgem is not loaded: no DRM node named vgem"
                                                : nodes.refused};

@@ -13,9 +13,19 @@
 
 namespace v4lfence {
 
+/// Paths of the nodes of DRM devices whose driver is vgem; empty where there is none.
+struct VgemNodes {
+    std::string render;
+    std::string card;
+    std::string refused;  ///< Why the first render node that cannot be opened cannot.
+};
+
+/// Looks by the driver's name, never by number: opens each node of the machine.
+VgemNodes find_vgem_nodes();
+
 class VgemProvider final : public FenceProvider {
 public:
-    /// Looks for the node by the driver's name, never by number. Does not try a fence out.
+    /// Does not try a fence out.
     static ProbedProvider find();
 
     const ProviderTraits& traits() const noexcept override;
