@@ -13,7 +13,11 @@ line_columns_max = 100
 
 public_headers = ("v4lfence/uapi_fences.h", "v4lfence/v4lfence.h", "v4lfence/v4lfence.hpp")
 _up_to_fence = ("v4lfence/base/", "v4lfence/fence/")
-_up_to_bridge = _up_to_fence + ("v4lfence/sync/", "v4lfence/bridge/")
+_uapi = ("v4lfence/uapi/", "v4lfence/uapi_fences.h")
+_up_to_bridge = _up_to_fence + _uapi + ("v4lfence/sync/", "v4lfence/bridge/")
+_up_to_vb2 = _up_to_fence + ("v4lfence/sync/", "v4lfence/vb2/")
+_up_to_v4l2 = _up_to_vb2 + _uapi + ("v4lfence/v4l2/",)
+_up_to_drivers = _up_to_v4l2 + ("v4lfence/drivers/",)
 
 
 class Layer(NamedTuple):
@@ -36,8 +40,14 @@ layers = {
     "v4lfence/sync/": Layer(
         _up_to_fence + ("v4lfence/sync/",), _video + ("sys/ioctl.h",), ("plane", "ioctl")
     ),
-    "v4lfence/bridge/": Layer(_up_to_bridge + ("v4lfence/uapi_fences.h",)),
-    "v4lfence/capi/": Layer(_up_to_bridge + ("v4lfence/capi/",) + public_headers),
+    "v4lfence/uapi/": Layer(_up_to_fence + _uapi),
+    "v4lfence/bridge/": Layer(_up_to_bridge),
+    "v4lfence/vb2/": Layer(_up_to_vb2, _video, ("v4l2",)),
+    "v4lfence/v4l2/": Layer(_up_to_v4l2),
+    "v4lfence/drivers/": Layer(_up_to_drivers),
+    "v4lfence/capi/": Layer(
+        _up_to_bridge + _up_to_drivers + ("v4lfence/capi/",) + public_headers
+    ),
     "v4lfence/": Layer(public_headers),
     "conformance/": Layer(_up_to_fence + ("v4lfence/uapi_fences.h", "conformance/")),
     "tools/": Layer(_up_to_fence + public_headers + ("conformance/", "tools/")),
@@ -84,6 +94,7 @@ raw_calls = {
 raw_calls_allowed = {
     "v4lfence/base/": ("*", "this is where the wrappers are"),
     "v4lfence/capi/": ("*", "the program's own calls, passed on exactly as they came"),
+    "v4lfence/drivers/picture/make_glyphs.cpp": (["fputs"], "a program that only the build runs"),
     "v4lfence/v4lfence.hpp": ("close ioctl".split(), "a program's header: it sees no internal one"),
     "examples/": ("*", "programs of users, who have the C library and our C header alone"),
     "tests/": ("*", "tests break descriptors on purpose, benchmarks measure the bare call"),

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/vb2/buffer.hpp"
+
+#include <utility>
+
+#include "v4lfence/vb2/queue.hpp"
+
+namespace v4lfence {
+
+ActiveBuffer::ActiveBuffer(ActiveBuffer&& other) noexcept
+    : queue_(std::exchange(other.queue_, nullptr)), job_(other.job_),
+      memory_(std::move(other.memory_)), accessing_(std::exchange(other.accessing_, false)) {}
+
+ActiveBuffer& ActiveBuffer::operator=(ActiveBuffer&& other) noexcept {
+    // What was here goes with `other`, and ends there.
+    std::swap(queue_, other.queue_);
+    std::swap(job_, other.job_);
+    std::swap(memory_, other.memory_);
+    std::swap(accessing_, other.accessing_);
+    return *this;
+}
+
+ActiveBuffer::~ActiveBuffer() {
+    if (queue_ != nullptr) {
+        end_access();
+        queue_->drop(job_);
+    }
+}
+
+std::span<std::byte> ActiveBuffer::plane(unsigned plane) const {
+    return memory_->planes[plane]->bytes();
+}
+
+BufferSettings ActiveBuffer::settings() const {
+    return queue_->settings_of(job_);
+}
+
+Result<> ActiveBuffer::begin_access() {
+    for (unsigned plane = 0; plane < memory_->plane_count; ++plane) {
+        const auto begun = memory_->planes[plane]->begin_access();
+        if (!begun) {
+            while (plane-- > 0) {
+                memory_->planes[plane]->end_access();
+            }
+            return begun;
+        }
+    }
+    accessing_ = true;
+    return {};
+}
+
+void ActiveBuffer::end_access() {
+    if (std::exchange(accessing_, false)) {
+        for (unsigned plane = 0; plane < memory_->plane_count; ++plane) {
+            memory_->planes[plane]->end_access();
+        }
+    }
+}
+
+void ActiveBuffer::done(const FinishedBuffer& finished) && {
+    end_access();
+    std::exchange(queue_, nullptr)->finish(job_, 0, finished);
+}
+
+void ActiveBuffer::fail(int error, const FinishedBuffer& finished) && {
+    end_access();
+    std::exchange(queue_, nullptr)->finish(job_, error, finished);
+}
+
+void ActiveBuffer::requeue() && {
+    end_access();
+    std::exchange(queue_, nullptr)->requeue(job_, std::move(memory_));
+}
+
+}  // namespace v4lfence

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+//
+// USERPTR: memory of the program itself.
+
+#pragma once
+
+#include <memory>
+
+#include "v4lfence/vb2/memory.hpp"
+
+namespace v4lfence {
+
+/// The kernel pins such pages; this cannot. Memory that the program unmaps is noticed when the next
+/// access begins. A program that unmaps it during an access, or forbids writing to it (mprotect)
+/// while it is queued, is ended by a signal, as one of its own threads would be.
+class UserptrMemory final : public PlaneMemory {
+public:
+    /// Any address, aligned or not, of this process. Looks at each page, without changing one.
+    /// Errors: EINVAL `length` is 0; EFAULT part of it is not mapped, not for such access, or is a
+    /// device's memory that has no pages (what vgem and dma-heaps map); ENOMEM.
+    static Result<std::unique_ptr<PlaneMemory>> acquire(std::uintptr_t address, std::size_t length,
+                                                        DeviceAccess access);
+
+    Result<> begin_access() override;
+    bool is_userptr(std::uintptr_t address, std::size_t length) const noexcept override;
+
+private:
+    explicit UserptrMemory(std::span<std::byte> bytes) noexcept : PlaneMemory(bytes) {}
+};
+
+}  // namespace v4lfence

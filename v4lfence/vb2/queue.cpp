@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+//
+// The way in: preparing, QBUF, and the hand-over to the driver. What makes buffers is in
+// queue_buffers.cpp, the way out in queue_done.cpp.
+
+#include "v4lfence/vb2/queue.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "v4lfence/vb2/memory_dmabuf.hpp"
+#include "v4lfence/vb2/memory_userptr.hpp"
+
+namespace v4lfence {
+
+Queue::Queue(const QueueTraits& traits, Driver& driver, Core& core, MemoryMakers& makers,
+             ReadyListener& listener)
+    : ReactorWaits(core.reactor(), sync_), traits_(traits), driver_(driver), core_(core),
+      makers_(makers), listener_(listener), out_fences_(core),
+      sync_(*this, *this, core.clock(), core.counters()) {}
+
+Result<std::unique_ptr<Queue>> Queue::create(const QueueTraits& traits, Driver& driver, Core& core,
+                                             MemoryMakers& makers, ReadyListener& listener) {
+    std::unique_ptr<Queue> queue(new Queue(traits, driver, core, makers, listener));
+    V4LFENCE_TRY(queue->open());
+    queue->set_ordered(true);
+    return queue;
+}
+
+Queue::~Queue() {
+    close();
+}
+
+void Queue::set_ordered(bool ordered) {
+    SyncOptions options;
+    options.ordered = ordered;
+    options.taker_starts = false;
+    options.minimum = traits_.minimum_queued;
+    sync_.set_options(options);
+}
+
+Queue::Slot* Queue::find(unsigned index) const {
+    Slot* const slot = slots_.find(index);
+    return slot != nullptr && index < end_.load() && slot->memory ? slot : nullptr;
+}
+
+// --- PREPARE_BUF ---------------------------------------------------------------------------------
+
+Result<> Queue::check(unsigned index, const BufferSettings& settings) const {
+    const Slot* const slot = find(index);
+    if (slot == nullptr) {
+        return v4lfence::fail(-EINVAL, "no buffer of this index");
+    }
+    if (settings.memory != memory_.load()) {
+        return v4lfence::fail(-EINVAL, "not the queue's memory type");
+    }
+    if (settings.plane_count < slot->shape.plane_count) {
+        return v4lfence::fail(-EINVAL, "too few planes");
+    }
+    V4LFENCE_TRY(sync_.check_queueable(index));
+    // What PREPARE_BUF was told of the planes holds.
+    return slot->prepared ? Result<>() : check_planes(*slot, settings);
+}
+
+Result<> Queue::check_planes(const Slot& slot, const BufferSettings& settings) const {
+    for (unsigned i = 0; i < slot.shape.plane_count; ++i) {
+        const PlaneSettings& plane = settings.planes[i];
+        const bool own = settings.memory == MemoryKind::Mmap;
+        const bool whole_dmabuf = settings.memory == MemoryKind::Dmabuf && plane.length == 0;
+        const std::uint32_t length = own ? slot.shape.sizes[i] : plane.length;
+        if (!own && !whole_dmabuf && length < slot.shape.sizes[i]) {
+            return v4lfence::fail(-EINVAL, "a plane is too short for the format");
+        }
+        if (traits_.access == DeviceAccess::Write) {
+            continue;
+        }
+        const std::uint32_t used = plane.bytes_used != 0 ? plane.bytes_used : length;
+        if (used > length || (plane.data_offset > 0 && plane.data_offset >= used)) {
+            return v4lfence::fail(-EINVAL, "bytesused or data_offset of a plane");
+        }
+    }
+    return {};
+}
+
+/// The memory that the program names now; NULL where it is what the buffer has already.
+Result<std::shared_ptr<BufferMemory>> Queue::acquire_memory(const Slot& slot,
+                                                            const BufferSettings& settings) const {
+    const auto is_same = [&](unsigned i) {
+        const PlaneMemory* memory = slot.memory->planes[i].get();
+        const PlaneSettings& plane = settings.planes[i];
+        return settings.memory == MemoryKind::Mmap ||
+               (memory != nullptr && (settings.memory == MemoryKind::Userptr
+                                          ? memory->is_userptr(plane.address, plane.length)
+                                          : memory->is_dmabuf(plane.fd, plane.length)));
+    };
+    unsigned same = 0;
+    while (same < slot.shape.plane_count && is_same(same)) {
+        ++same;
+    }
+    if (same == slot.shape.plane_count) {
+        return std::shared_ptr<BufferMemory>();
+    }
+    auto memory = std::make_shared<BufferMemory>();
+    memory->index = slot.memory->index;
+    memory->plane_count = slot.shape.plane_count;
+    for (unsigned i = 0; i < memory->plane_count; ++i) {
+        const PlaneSettings& plane = settings.planes[i];
+        auto acquired = settings.memory == MemoryKind::Userptr
+                            ? UserptrMemory::acquire(plane.address, plane.length, traits_.access)
+                            : DmabufMemory::attach(plane.fd, plane.length, traits_.access);
+        memory->planes[i] = V4LFENCE_TRY(std::move(acquired));
+        if (memory->planes[i]->bytes().size() < slot.shape.sizes[i]) {
+            return v4lfence::fail(-EINVAL, "a dma-buf is too short for the format");
+        }
+    }
+    return memory;
+}
+
+Result<> Queue::prepare_memory(Slot& slot, const BufferSettings& settings) {
+    auto acquired = V4LFENCE_TRY(acquire_memory(slot, settings));
+    const BufferMemory& memory = acquired ? *acquired : *slot.memory;
+    if (acquired) {
+        V4LFENCE_TRY(driver_.buf_init(memory));
+    }
+    V4LFENCE_TRY(driver_.buf_prepare(memory, settings));
+    const std::lock_guard lock(mutex_);
+    if (acquired) {
+        slot.memory.swap(acquired);  // What it was goes when no lock is held.
+    }
+    slot.settings = settings;
+    for (unsigned i = 0; traits_.access == DeviceAccess::Read && i < slot.shape.plane_count; ++i) {
+        PlaneSettings& plane = slot.settings.planes[i];
+        const std::size_t all = slot.memory->planes[i]->bytes().size();
+        plane.bytes_used =
+            plane.bytes_used != 0 ? plane.bytes_used : static_cast<std::uint32_t>(all);
+    }
+    slot.prepared = true;
+    slot.finished = 0;
+    slot.error = 0;
+    return {};
+}
+
+Result<BufferReport> Queue::prepare(unsigned index, const BufferSettings& settings) {
+    const std::lock_guard lock(queueing_mutex_);
+    V4LFENCE_TRY(check(index, settings));
+    if (find(index)->prepared) {
+        return v4lfence::fail(-EINVAL, "the buffer is prepared already");
+    }
+    V4LFENCE_TRY(prepare_memory(*find(index), settings));
+    return report(index, sync_.view(index));
+}
+
+// --- QBUF ----------------------------------------------------------------------------------------
+
+/// Steps 2 to 4 of the life of a QBUF (ARCHITECTURE.md).
+Result<Queue::Queued> Queue::queue(unsigned index, const BufferSettings& settings,
+                                   const BufferFences& fences, const FileOptions& options) {
+    const std::lock_guard lock(queueing_mutex_);
+    V4LFENCE_TRY(check(index, settings));
+
+    // 2. The in-fence becomes ours; an error so far changes nothing.
+    InFence in = V4LFENCE_TRY(take_in_fence(fences));
+    const bool has_in_fence = in.pending.has_value();
+    Core::LoopUse loop = V4LFENCE_TRY(use_loop(in, fences));
+    Preparation preparation(*this, index);
+    if (!find(index)->prepared) {
+        V4LFENCE_TRY(prepare_memory(*find(index), settings));
+    }
+
+    // 3. The out-fence is minted, its descriptor reserved.
+    OutFence out = V4LFENCE_TRY(mint_out_fence(index, fences, options));
+
+    // 4. Commit; the gate's step gives what is ready or leaves it to the fence's end.
+    Queued queued{preparation.committed(settings), UniqueFd()};
+    const auto committed =
+        sync_.queue(Submission{index, std::move(in.pending), in.error, std::move(out.promise),
+                               options.deadline(), out.bound});
+    if (!committed) {
+        out_fences_.forget(index);
+        return tl::unexpected<Error>(committed.error());
+    }
+    preparation.keep();
+    out_fences_.keep();
+    if (loop) {
+        loop_ = std::move(loop);
+    }
+    queued.report.in_fence_pending = has_in_fence;
+    queued.report.out_fence_pending = fences.out;
+    queued.out_fence = std::move(out.fd);
+    if (failed_shown_.load()) {
+        // It may have to wait now: the device does not hold all that is queued any more.
+        listener_.ready_changed();
+    }
+    return queued;
+}
+
+/// What the buffer looks like once it is queued, whatever the driver does meanwhile.
+BufferReport Queue::Preparation::committed(const BufferSettings& settings) {
+    {
+        const std::lock_guard lock(queue_.mutex_);
+        Slot& slot = *queue_.find(index_);
+        slot.settings.timestamp_ns = settings.timestamp_ns;
+        slot.finished = 0;
+        slot.error = 0;
+    }
+    SlotView view;
+    view.state = SlotState::Held;
+    return queue_.report(index_, view);
+}
+
+Queue::Preparation::Preparation(Queue& queue, unsigned index)
+    : queue_(queue), index_(index), before_(*queue.find(index)) {}
+
+Queue::Preparation::~Preparation() {
+    if (kept_) {
+        return;
+    }
+    Slot& slot = *queue_.find(index_);
+    if (slot.prepared && !before_.prepared) {
+        queue_.driver_.buf_finish(index_);
+    }
+    const std::lock_guard lock(queue_.mutex_);
+    slot.memory.swap(before_.memory);  // What it was goes when no lock is held.
+    slot.settings = before_.settings;
+    slot.prepared = before_.prepared;
+    slot.finished = before_.finished;
+    slot.error = before_.error;
+}
+
+Result<Queue::InFence> Queue::take_in_fence(const BufferFences& fences) {
+    if (!fences.in) {
+        return InFence{};
+    }
+    const DmaBufAccess access =
+        traits_.access == DeviceAccess::Write ? DmaBufAccess::Write : DmaBufAccess::Read;
+    ImportedFence imported = V4LFENCE_TRY(Fence::import(*fences.in, access, likely_kind_));
+    if (imported.pending) {
+        likely_kind_ = imported.pending->kind();
+    }
+    return InFence{std::move(imported.pending), imported.status.error};
+}
+
+/// The loop runs from the first fence on. Empty where it runs already or nobody needs it.
+Result<Core::LoopUse> Queue::use_loop(const InFence& in, const BufferFences& fences) {
+    if (loop_ || (!in.pending && !fences.out)) {
+        return Core::LoopUse();
+    }
+    return core_.use_loop();
+}
+
+Result<OutFence> Queue::mint_out_fence(unsigned index, const BufferFences& fences,
+                                       const FileOptions& options) {
+    if (!fences.out) {
+        return OutFence{};
+    }
+    return out_fences_.mint(options.provider.load(), index, sync_.view());
+}
+
+Result<const ProviderTraits*> Queue::fence_traits(const FileOptions& options) {
+    return out_fences_.traits(options.provider.load(), sync_.view());
+}
+
+// --- the driver takes ----------------------------------------------------------------------------
+
+Taker::Answer Queue::give(unsigned index) {
+    const Job job = sync_.view(index).job;
+    std::shared_ptr<BufferMemory> memory;
+    {
+        const std::lock_guard lock(mutex_);
+        Slot& slot = *slots_.find(index);
+        slot.active = job.position;
+        slot.dropped = false;
+        memory = slot.memory;
+    }
+    driver_.buf_queue(ActiveBuffer(*this, job, std::move(memory)));
+    return {};
+}
+
+Taker::Answer Queue::start(unsigned count) {
+    set_starting(true);
+    const auto started = driver_.start_streaming(count);
+    set_starting(false);
+    if (!started) {
+        forget_active();
+        return {Verdict::StartFailed, started.error().code};
+    }
+    started_ = true;
+    end_dropped();
+    return {};
+}
+
+/// Under the lock: a buffer that falls at this moment is either end_dropped()'s or its own.
+void Queue::set_starting(bool starting) {
+    const std::lock_guard lock(mutex_);
+    starting_ = starting;
+}
+
+/// What the driver still has does nothing any more.
+void Queue::forget_active() {
+    const std::lock_guard lock(mutex_);
+    for (unsigned index = 0; index < end_.load(); ++index) {
+        slots_.find(index)->active = 0;
+    }
+}
+
+/// What the driver has let fall on its way to a good start is lost.
+void Queue::end_dropped() {
+    for (unsigned index = 0; index < end_.load(); ++index) {
+        Job job{index, 0};
+        {
+            const std::lock_guard lock(mutex_);
+            Slot& slot = *slots_.find(index);
+            if (!std::exchange(slot.dropped, false)) {
+                continue;
+            }
+            job.position = slot.active;
+        }
+        finish(job, -EIO, FinishedBuffer());
+    }
+}
+
+// --- what others wait for ------------------------------------------------------------------------
+
+void Queue::wake() {
+    const bool returnable = has_returnable();
+    failed_shown_.store(returnable);
+    if (returnable) {
+        const std::lock_guard lock(mutex_);
+        ++became_ready_;
+    }
+    waiter_wake_.notify();
+    listener_.ready_changed();
+}
+
+void Queue::abandon() noexcept {
+    loop_.forget();
+    sync_.abandon();
+    out_fences_.abandon();
+    started_ = false;  // The driver's threads are the parent's.
+}
+
+}  // namespace v4lfence
