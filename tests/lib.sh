@@ -11,6 +11,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 packages_build=(
     g++ meson ninja-build pkg-config python3 libexpected-dev libfmt-dev libcli11-dev
     nlohmann-json3-dev libcairo2-dev libudev-dev libgtest-dev libgmock-dev libbenchmark-dev
+    libjpeg-dev fonts-dejavu-core
 )
 # shellcheck disable=SC2034
 packages_vm=(

@@ -40,7 +40,7 @@ layers = {
     "v4lfence/sync/": Layer(
         _up_to_fence + ("v4lfence/sync/",), _video + ("sys/ioctl.h",), ("plane", "ioctl")
     ),
-    "v4lfence/uapi/": Layer(_up_to_fence + _uapi),
+    "v4lfence/uapi/": Layer(_up_to_fence + _uapi + ("v4lfence/sync/",)),
     "v4lfence/bridge/": Layer(_up_to_bridge),
     "v4lfence/vb2/": Layer(_up_to_vb2, _video, ("v4l2",)),
     "v4lfence/v4l2/": Layer(_up_to_v4l2),

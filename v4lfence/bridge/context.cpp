@@ -71,14 +71,14 @@ void Context::before_fork() {
     for (BridgeFile* file : files_) {
         file->lock_for_fork();
     }
-    if (fork_member_ != nullptr) {
-        fork_member_->lock_for_fork();
+    for (ForkMember* member : fork_members_) {
+        member->lock_for_fork();
     }
 }
 
 void Context::after_fork_in_parent() {
-    if (fork_member_ != nullptr) {
-        fork_member_->unlock_after_fork();
+    for (ForkMember* member : fork_members_) {
+        member->unlock_after_fork();
     }
     for (BridgeFile* file : files_) {
         file->unlock_after_fork();
@@ -91,9 +91,9 @@ void Context::after_fork_in_parent() {
 
 void Context::after_fork_in_child() {
     sys::forget_thread_id();
-    if (fork_member_ != nullptr) {
-        fork_member_->abandon();
-        fork_member_->unlock_after_fork();
+    for (ForkMember* member : fork_members_) {
+        member->abandon();
+        member->unlock_after_fork();
     }
     for (BridgeFile* file : files_) {
         file->abandon();

@@ -34,7 +34,7 @@ public:
     /// Another handle of the node, in this process, owns the queue.
     bool is_owned_by_other(const BridgeFile& asking, std::uint32_t type);
 
-    /// A promise of the program's own, not of a queue: its fork handling.
+    /// What else a fork concerns: the program's own promises, virtual devices.
     class ForkMember {
     public:
         virtual void lock_for_fork() = 0;
@@ -44,7 +44,8 @@ public:
     protected:
         ~ForkMember() = default;
     };
-    void set_fork_member(ForkMember& member) noexcept { fork_member_ = &member; }
+    /// Before the first fork.
+    void add_fork_member(ForkMember& member) { fork_members_.push_back(&member); }
 
     /// pthread_atfork's three. In the child every fenced file is dead and the Core is left behind
     /// as it is; a file opened there begins anew.
@@ -59,7 +60,7 @@ private:
     std::vector<BridgeFile*> files_;
     std::atomic<Core*> core_{nullptr};
     std::atomic<unsigned> fenced_files_{0};
-    ForkMember* fork_member_ = nullptr;
+    std::vector<ForkMember*> fork_members_;
     Core* prepared_ = nullptr;  ///< While a fork is under way.
 };
 

@@ -8,7 +8,8 @@
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/bridge/context.hpp"
 #include "v4lfence/bridge/node.hpp"
-#include "v4lfence/bridge/remove_bufs.hpp"
+#include "v4lfence/uapi/fence_query.hpp"
+#include "v4lfence/uapi/remove_bufs.hpp"
 
 namespace v4lfence {
 
@@ -29,13 +30,6 @@ Result<> check_planes(const v4l2_buffer& buffer) {
         return fail(-EFAULT, "the planes array");
     }
     return {};
-}
-
-/// By type and number: the size in the request may be that of a later header.
-bool is_fence_query(std::uint32_t request) {
-    return _IOC_TYPE(request) == _IOC_TYPE(VIDIOC_QUERY_FENCES) &&
-           _IOC_NR(request) == _IOC_NR(VIDIOC_QUERY_FENCES) &&
-           _IOC_SIZE(request) >= sizeof(v4l2_query_fences);
 }
 
 bool has_argument(std::uint32_t request) {
@@ -63,8 +57,7 @@ Result<int> BridgeFile::pass(std::uint32_t request, void* argument) {
     return sys::ioctl(fd_, request, argument);
 }
 
-Result<BridgeFile::Answer> BridgeFile::ioctl(std::uint32_t request, void* argument,
-                                             BridgeQueue::Look look) {
+Result<BridgeFile::Answer> BridgeFile::ioctl(std::uint32_t request, void* argument, Look look) {
     if (dead_.load(std::memory_order_relaxed)) {
         return fail(-EIO, "the file is the parent process's");
     }
@@ -165,8 +158,7 @@ void BridgeFile::keep_loop(Core::LoopUse use) {
 
 // --- fenced --------------------------------------------------------------------------------------
 
-Result<BridgeFile::Answer> BridgeFile::fenced(std::uint32_t request, void* argument,
-                                              BridgeQueue::Look look) {
+Result<BridgeFile::Answer> BridgeFile::fenced(std::uint32_t request, void* argument, Look look) {
     switch (request) {
     case VIDIOC_QBUF:
     case VIDIOC_DQBUF:
@@ -197,7 +189,7 @@ Result<BridgeFile::Answer> BridgeFile::fenced(std::uint32_t request, void* argum
 }
 
 Result<BridgeFile::Answer> BridgeFile::buffer_call(std::uint32_t request, v4l2_buffer& buffer,
-                                                   BridgeQueue::Look look) {
+                                                   Look look) {
     V4LFENCE_TRY(check_planes(buffer));
     if (context_.is_owned_by_other(*this, buffer.type)) {
         if (request != VIDIOC_QUERYBUF) {
@@ -262,14 +254,9 @@ Result<BridgeFile::Answer> BridgeFile::queue_call(std::uint32_t request, void* a
 }
 
 Result<int> BridgeFile::query_fences(v4l2_query_fences& query) {
-    const auto is_zero = [](std::uint32_t word) { return word == 0; };
-    if (query.size < sizeof query ||
-        !std::all_of(std::begin(query.reserved), std::end(query.reserved), is_zero)) {
-        return fail(-EINVAL, "size or reserved of v4l2_query_fences");
-    }
+    V4LFENCE_TRY(check_fence_query(query));
     BridgeQueue* queue = V4LFENCE_TRY(queue_of(query.type));
     V4LFENCE_TRY(queue->query_fences(query));
-    query.size = sizeof query;
     return 0;
 }
 
@@ -323,13 +310,13 @@ void BridgeFile::refresh_orders() {
     }
 }
 
-Result<BridgeQueue::WaitPlan> BridgeFile::begin_wait(std::uint32_t type) {
-    BridgeQueue* queue = V4LFENCE_TRY(queue_of(type));
+Result<WaitPlan> BridgeFile::begin_wait(const Awaited& awaited) {
+    BridgeQueue* queue = V4LFENCE_TRY(queue_of(awaited.type));
     return queue->begin_wait();
 }
 
-Result<> BridgeFile::end_wait(std::uint32_t type, const BridgeQueue::WaitPlan& plan) {
-    BridgeQueue* queue = V4LFENCE_TRY(queue_of(type));
+Result<> BridgeFile::end_wait(const Awaited& awaited, const WaitPlan& plan) {
+    BridgeQueue* queue = V4LFENCE_TRY(queue_of(awaited.type));
     return queue->end_wait(plan);
 }
 

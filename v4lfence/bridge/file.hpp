@@ -22,60 +22,37 @@ namespace v4lfence {
 class Context;
 
 /// Thread: every member may be called from any thread.
-class BridgeFile final : private DeviceWatch, private Reactor::Listener {
+class BridgeFile final : public File, private DeviceWatch, private Reactor::Listener {
 public:
     /// `fd` is the program's own and stays it; `node` is the device's number. `context` is borrowed
     /// and must outlive it.
     BridgeFile(Context& context, int fd, dev_t node);
     /// close() or abandon() came before.
-    ~BridgeFile();
+    ~BridgeFile() override;
 
-    /// As ioctl(2), with the request cut to 32 bits; but a DQBUF that would wait says MustWait.
-    /// Returns what the kernel returned.
-    struct Answer {
-        int value = 0;
-        bool must_wait = false;
-    };
-    Result<Answer> ioctl(std::uint32_t request, void* argument, BridgeQueue::Look look = {});
+    /// True of all that an unfenced file is asked, but for what tells us of its stream and of
+    /// fences.
+    bool passes(std::uint32_t request, const void* argument) const override;
+    Result<Answer> ioctl(std::uint32_t request, void* argument, Look look) override;
 
-    /// May this call go straight to the kernel, without the file being kept alive meanwhile? True
-    /// of all that an unfenced file is asked, but for what tells us of its stream and of fences.
-    bool passes(std::uint32_t request, const void* argument) const;
+    /// See BridgeQueue.
+    Result<WaitPlan> begin_wait(const Awaited& awaited) override;
+    Result<> end_wait(const Awaited& awaited, const WaitPlan& plan) override;
 
-    /// The wait of a DQBUF on the queue of `type`; see BridgeQueue.
-    Result<BridgeQueue::WaitPlan> begin_wait(std::uint32_t type);
-    Result<> end_wait(std::uint32_t type, const BridgeQueue::WaitPlan& plan);
+    Result<> set_provider(std::string_view name) override;
+    Result<> set_deadline(unsigned deadline_ms) override;
+    Result<> set_rfc_caps(bool on) override;
+    TypedExpiry last_expiry() const override;
 
-    // Fence options: the file counts as fenced from then on.
-    /// Errors: EINVAL, ENODEV as Core::provider().
-    Result<> set_provider(std::string_view name);
-    Result<> set_deadline(unsigned deadline_ms);
-    /// QUERYCAP reports v5's CAP_ORDERED where every format is ordered (SEMANTICS 1.3).
-    Result<> set_rfc_caps(bool on);
+    bool corrects_poll() const override { return fenced(); }
+    /// Hidden: the kernel would say POLLERR, and is wrong. Shown: DQBUF has a buffer that the
+    /// kernel never had, or the queue has failed.
+    Readiness readiness() const override;
+    Readiness readiness_for_poll() override;
+    Result<Wake*> pollers() override;
+    Result<> epoll_ctl(int epfd, int operation, epoll_event* event) override;
 
-    struct TypedExpiry {
-        std::uint32_t type = 0;
-        Expiry expiry;
-    };
-    TypedExpiry last_expiry() const;
-
-    /// What poll() has to know that the kernel does not say.
-    struct Readiness {
-        bool muted = false;       ///< The kernel would say POLLERR, and is wrong.
-        bool returnable = false;  ///< DQBUF has a buffer that the kernel never had.
-        bool failed = false;
-    };
-    Readiness readiness() const;
-    /// The same, for who is about to wait: it is told when it is no longer muted.
-    Readiness readiness_for_poll();
-    /// Rings when that changes. Errors: EMFILE.
-    Result<Wake*> pollers();
-
-    /// epoll_ctl() of the program's own epoll for this file. Errors: its own.
-    Result<> epoll_ctl(int epfd, int operation, epoll_event* event);
-
-    /// The streams end and every fence with them. The descriptor stays the caller's to close.
-    void close();
+    void close() override;
 
     bool fenced() const noexcept { return fenced_.load(std::memory_order_acquire); }
     dev_t node() const noexcept { return node_; }
@@ -93,8 +70,8 @@ private:
 
     Result<int> pass(std::uint32_t request, void* argument);
     Result<Answer> unfenced(std::uint32_t request, void* argument);
-    Result<Answer> fenced(std::uint32_t request, void* argument, BridgeQueue::Look look);
-    Result<Answer> buffer_call(std::uint32_t request, v4l2_buffer& buffer, BridgeQueue::Look look);
+    Result<Answer> fenced(std::uint32_t request, void* argument, Look look);
+    Result<Answer> buffer_call(std::uint32_t request, v4l2_buffer& buffer, Look look);
     Result<Answer> queue_call(std::uint32_t request, void* argument);
     Result<int> query_beside_owner(v4l2_buffer& buffer);
     Result<int> query_fences(v4l2_query_fences& query);

@@ -27,8 +27,8 @@ protected:
     void TearDown() override { file_->close(); }
 
     int ioctl(std::uint32_t request, void* argument) {
-        const auto answer = file_->ioctl(request, argument);
-        return answer ? answer->value : answer.error().code;
+        const auto answer = file_->ioctl(request, argument, Look());
+        return answer ? static_cast<int>(answer->value) : answer.error().code;
     }
 
     /// What a Context holds lives as long as the process: so do those of the tests.
@@ -50,7 +50,13 @@ TEST_F(BridgeFileTest, unfenced_calls_go_to_the_kernel_and_make_nothing) {
     EXPECT_EQ(unread, 0);
     v4l2_buffer buffer{};
     buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
-    EXPECT_EQ(ioctl(VIDIOC_QBUF, &buffer), -ENOTTY);
+    for (const auto request : {VIDIOC_QBUF, VIDIOC_PREPARE_BUF, VIDIOC_QUERYBUF, VIDIOC_DQBUF}) {
+        EXPECT_EQ(ioctl(request, &buffer), -ENOTTY);
+    }
+    std::uint32_t type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    for (const auto request : {VIDIOC_STREAMON, VIDIOC_STREAMOFF}) {
+        EXPECT_EQ(ioctl(request, &type), -ENOTTY);
+    }
     EXPECT_FALSE(file_->fenced());
     EXPECT_EQ(context_.existing_core(), nullptr);
     EXPECT_EQ(testing::open_descriptors(), before);
@@ -121,7 +127,7 @@ TEST_F(BridgeFileTest, in_the_child_a_fenced_file_is_dead_and_an_unfenced_one_is
     context_.after_fork_in_child();  // This process plays the child.
     int unread = 0;
     EXPECT_EQ(ioctl(FIONREAD, &unread), -EIO);
-    EXPECT_TRUE(unfenced.ioctl(FIONREAD, &unread));
+    EXPECT_TRUE(unfenced.ioctl(FIONREAD, &unread, Look()));
     EXPECT_EQ(context_.fenced_files(), 0U);
     EXPECT_NE(context_.existing_core(), left_behind);
     unfenced.close();

@@ -6,6 +6,7 @@
 // level-triggered.
 
 #include <linux/videodev2.h>
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -131,7 +132,13 @@ void BridgeFile::fail_all(int error) {
     }
 }
 
-BridgeFile::Readiness BridgeFile::readiness() const {
+namespace {
+
+constexpr short frame_events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+
+}  // namespace
+
+File::Readiness BridgeFile::readiness() const {
     Readiness now;
     for (const auto& queue : queues_) {
         BridgeQueue* made = queue.load(std::memory_order_acquire);
@@ -139,10 +146,11 @@ BridgeFile::Readiness BridgeFile::readiness() const {
             continue;
         }
         const QueueView view = made->view();
-        now.failed = now.failed || view.failure != 0;
-        now.returnable =
-            now.returnable || (view.streaming && view.failed > 0 && made->has_returnable());
-        now.muted = now.muted || (view.streaming && view.queued_any && !view.given_any);
+        const bool returnable = view.streaming && view.failed > 0 && made->has_returnable();
+        const bool muted = view.streaming && view.queued_any && !view.given_any;
+        now.shown |= view.failure != 0 ? POLLERR : 0;
+        now.shown |= returnable ? frame_events : 0;
+        now.hidden |= muted ? frame_events : 0;
     }
     return now;
 }
@@ -158,7 +166,7 @@ void BridgeFile::update_mute() {
     if (!mute_.empty() && fenced()) {
         mute_.refresh(fd_, [this] {
             const Readiness now = readiness();
-            return EpollMute::State{now.muted, now.returnable || now.failed};
+            return EpollMute::State{now.hidden != 0, now.shown != 0};
         });
     }
 }
@@ -168,7 +176,7 @@ void BridgeFile::wake_pollers() {
     update_mute();
 }
 
-BridgeFile::Readiness BridgeFile::readiness_for_poll() {
+File::Readiness BridgeFile::readiness_for_poll() {
     muted_pollers_.store(true);  // A ring for nothing is harmless, a missing one is not.
     return readiness();
 }

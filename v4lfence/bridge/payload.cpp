@@ -13,12 +13,6 @@ bool is_multiplanar(std::uint32_t buffer_type) {
            buffer_type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
 }
 
-bool is_plausible(const void* pointer) {
-    constexpr std::uintptr_t first_page_end = 4096;
-    const auto address = reinterpret_cast<std::uintptr_t>(pointer);
-    return address >= first_page_end && address <= UINTPTR_MAX / 2;
-}
-
 // --- BufferCopy ----------------------------------------------------------------------------------
 
 BufferCopy& BufferCopy::operator=(const v4l2_buffer& source) {

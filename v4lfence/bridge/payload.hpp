@@ -12,19 +12,14 @@
 #include <cstdint>
 #include <mutex>
 
+#include "v4lfence/base/pointer.hpp"
 #include "v4lfence/base/result.hpp"
 #include "v4lfence/base/unique_fd.hpp"
+#include "v4lfence/uapi/fence_query.hpp"
 
 namespace v4lfence {
 
-/// The bits of v4l2_buffer.flags that are ours and never reach the kernel.
-inline constexpr std::uint32_t fence_flags = 0x00600000;
-
 bool is_multiplanar(std::uint32_t buffer_type);
-
-/// May `pointer` be looked at? Rules out what a program passes by mistake (NULL, -1, small
-/// numbers), for which the kernel would answer EFAULT.
-bool is_plausible(const void* pointer);
 
 /// A v4l2_buffer together with the planes it points to.
 struct BufferCopy {

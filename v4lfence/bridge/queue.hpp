@@ -19,6 +19,7 @@
 #include "v4lfence/sync/out_fences.hpp"
 #include "v4lfence/sync/reactor_waits.hpp"
 #include "v4lfence/sync/wake.hpp"
+#include "v4lfence/uapi/file.hpp"
 #include "v4lfence/uapi_fences.h"
 
 namespace v4lfence {
@@ -68,26 +69,14 @@ public:
     Result<> remove_bufs(void* range);
     Result<> query_fences(v4l2_query_fences& query);
 
-    /// One look that never waits. What is known of the kernel's readiness, from a wait:
-    struct Look {
-        bool kernel_ready = false;  ///< It had something, and nobody else may take what is there...
-        std::uint64_t generation = 0;  ///< ...in this generation.
-    };
     enum class Outcome : std::uint8_t {
         Dequeued,
         MustWait,  ///< Nothing yet, and the file is a blocking one.
     };
-    /// Errors: as VIDIOC_DQBUF; EAGAIN nothing yet on a non-blocking file.
+    /// One look that never waits. Errors: as VIDIOC_DQBUF; EAGAIN nothing yet on a non-blocking
+    /// file.
     Result<Outcome> try_dqbuf(v4l2_buffer& buffer, Look look);
 
-    /// What a wait for the next buffer has to look at. Plain numbers: no object is alive while a
-    /// thread waits.
-    struct WaitPlan {
-        int wake_fd = -1;
-        int kernel_fd = -1;  ///< -1: the kernel has nothing to say yet, and would say POLLERR.
-        short kernel_events = 0;
-        std::uint64_t generation = 0;
-    };
     /// This thread is the one that waits. Errors: EBUSY another does; EINVAL the stream has ended.
     Result<WaitPlan> begin_wait();
     /// Errors: EINVAL the stream has ended meanwhile.

@@ -130,7 +130,7 @@ Result<BridgeQueue::Outcome> BridgeQueue::return_failed(unsigned index, v4l2_buf
 
 // --- the wait ------------------------------------------------------------------------------------
 
-Result<BridgeQueue::WaitPlan> BridgeQueue::begin_wait() {
+Result<WaitPlan> BridgeQueue::begin_wait() {
     {
         const std::lock_guard lock(dqbuf_mutex_);
         V4LFENCE_TRY(waiter_wake_.open());

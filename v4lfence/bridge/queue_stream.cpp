@@ -8,7 +8,8 @@
 
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/bridge/queue.hpp"
-#include "v4lfence/bridge/remove_bufs.hpp"
+#include "v4lfence/uapi/fence_query.hpp"
+#include "v4lfence/uapi/remove_bufs.hpp"
 
 namespace v4lfence {
 
@@ -181,16 +182,7 @@ void BridgeQueue::overlay(v4l2_buffer& buffer, const SlotView& slot) const {
 Result<> BridgeQueue::query_fences(v4l2_query_fences& query) {
     const QueueView view = sync_.view();
     const ProviderTraits* traits = V4LFENCE_TRY(out_fences_.traits(options_.provider.load(), view));
-    query.version = V4L2_FENCES_VERSION;
-    query.features = V4L2_FENCES_IN | V4L2_FENCES_OUT |
-                     (traits->kernel_waitable ? V4L2_FENCES_KERNEL_WAITABLE : 0) |
-                     (traits->errors ? V4L2_FENCES_ERRORS : 0) |
-                     (view.ordered ? V4L2_FENCES_ORDERED : 0);
-    query.bound_ms = traits->bound ? static_cast<std::uint32_t>(traits->bound->count()) : 0;
-    query.deadline_ms = options_.deadline_ms.load();
-    std::memset(query.provider, 0, sizeof query.provider);
-    std::memcpy(query.provider, traits->name.data(),
-                std::min(traits->name.size(), sizeof query.provider - 1));
+    answer_fence_query(query, *traits, view.ordered, options_.deadline_ms.load());
     return {};
 }
 

@@ -6,14 +6,14 @@
 
 namespace v4lfence {
 
-FdTable::Use::Use(Entry* entry, const BridgeFile* wanted) : entry_(entry) {
+FdTable::Use::Use(Entry* entry, const File* wanted) : entry_(entry) {
     if (entry_ == nullptr || entry_->file.load(std::memory_order_relaxed) == nullptr) {
         entry_ = nullptr;
         return;
     }
     // Sequentially consistent with take(): either it sees us or we see its NULL.
     entry_->users.fetch_add(1);
-    BridgeFile* const found = entry_->file.load();
+    File* const found = entry_->file.load();
     file_ = wanted == nullptr || found == wanted ? found : nullptr;
 }
 
@@ -32,7 +32,7 @@ FdTable::Entry* FdTable::entry(int fd) const {
     return chunk == nullptr ? nullptr : &(*chunk)[number % chunk_size];
 }
 
-BridgeFile* FdTable::put(int fd, BridgeFile& file) {
+File* FdTable::put(int fd, File& file) {
     const auto number = static_cast<std::size_t>(fd);
     std::atomic<Chunk*>& place = chunks_[number / chunk_size];
     if (place.load(std::memory_order_acquire) == nullptr) {
@@ -45,7 +45,7 @@ BridgeFile* FdTable::put(int fd, BridgeFile& file) {
     return entry(fd)->file.exchange(&file);
 }
 
-BridgeFile* FdTable::take(int fd) {
+File* FdTable::take(int fd) {
     Entry* found = entry(fd);
     return found == nullptr ? nullptr : found->file.exchange(nullptr);
 }

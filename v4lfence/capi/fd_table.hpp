@@ -9,7 +9,7 @@
 #include <atomic>
 #include <cstddef>
 
-#include "v4lfence/bridge/file.hpp"
+#include "v4lfence/uapi/file.hpp"
 
 namespace v4lfence {
 
@@ -19,7 +19,7 @@ class FdTable {
     static constexpr std::size_t chunks_max = 1024;  ///< Linux' default fs.nr_open is 1048576.
 
     struct Entry {
-        std::atomic<BridgeFile*> file{nullptr};
+        std::atomic<File*> file{nullptr};
         std::atomic<unsigned> users{0};
     };
 
@@ -27,18 +27,18 @@ public:
     /// Keeps a file from going away while a call is inside it. Empty when the number is not ours.
     class Use {
     public:
-        explicit Use(Entry* entry, const BridgeFile* wanted = nullptr);
+        explicit Use(Entry* entry, const File* wanted = nullptr);
         ~Use();
         Use(const Use&) = delete;
         Use& operator=(const Use&) = delete;
 
         explicit operator bool() const noexcept { return file_ != nullptr; }
-        BridgeFile* operator->() const noexcept { return file_; }
-        BridgeFile& operator*() const noexcept { return *file_; }
+        File* operator->() const noexcept { return file_; }
+        File& operator*() const noexcept { return *file_; }
 
     private:
         Entry* entry_;
-        BridgeFile* file_ = nullptr;
+        File* file_ = nullptr;
     };
 
     /// Numbers beyond are never found: fs.nr_open was raised.
@@ -47,13 +47,13 @@ public:
     }
 
     /// `wanted`: that very file or none.
-    Use find(int fd, const BridgeFile* wanted = nullptr) const { return Use(entry(fd), wanted); }
+    Use find(int fd, const File* wanted = nullptr) const { return Use(entry(fd), wanted); }
 
     /// Takes the file over. A stale entry of the same number is returned, for the caller to end.
-    BridgeFile* put(int fd, BridgeFile& file);
+    File* put(int fd, File& file);
 
     /// Nobody finds it any more; NULL when there was none.
-    BridgeFile* take(int fd);
+    File* take(int fd);
 
     /// In a forked child: the calls under way were other threads' of the parent.
     void forget_users() noexcept;

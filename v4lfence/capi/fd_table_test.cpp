@@ -12,6 +12,7 @@
 
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/bridge/context.hpp"
+#include "v4lfence/bridge/file.hpp"
 #include "v4lfence/capi/fd_table.hpp"
 
 namespace v4lfence {
@@ -26,7 +27,7 @@ protected:
     std::unique_ptr<BridgeFile> make_file() {
         return std::make_unique<BridgeFile>(context_, pipe_.read_end.get(), dev_t{1});
     }
-    static void end(BridgeFile* file) {
+    static void end(File* file) {
         file->close();
         delete file;
     }
@@ -57,8 +58,8 @@ TEST_F(FdTableTest, file_is_found_by_its_number_alone) {
 }
 
 TEST_F(FdTableTest, number_used_again_gives_the_stale_file_back) {
-    BridgeFile* const stale = make_file().release();
-    BridgeFile* const fresh = make_file().release();
+    File* const stale = make_file().release();
+    File* const fresh = make_file().release();
     EXPECT_EQ(table_->put(7, *stale), nullptr);
     EXPECT_EQ(table_->put(7, *fresh), stale);
     EXPECT_EQ(&*table_->find(7), fresh);
@@ -70,12 +71,12 @@ TEST_F(FdTableTest, file_stays_while_a_call_is_inside) {
     table_->put(7, *make_file().release());
     std::unique_ptr<const FdTable::Use> inside(new FdTable::Use(table_->find(7)));
     ASSERT_TRUE(*inside);
-    BridgeFile* const taken = table_->take(7);
+    File* const taken = table_->take(7);
     auto waiter = std::async(std::launch::async, [] { table_->wait_unused(7); });
     EXPECT_EQ(waiter.wait_for(20ms), std::future_status::timeout);
     EXPECT_FALSE(finds(7)) << "who comes later does not find it";
     int unread = 0;
-    EXPECT_TRUE((*inside)->ioctl(FIONREAD, &unread));
+    EXPECT_TRUE((*inside)->ioctl(FIONREAD, &unread, Look()));
     inside.reset();
     ASSERT_EQ(waiter.wait_for(20s), std::future_status::ready);
     end(taken);
@@ -93,7 +94,7 @@ TEST_F(FdTableTest, users_and_closers_on_many_threads) {
                 const FdTable::Use file = table_->find(number);
                 int unread = 0;
                 if (file) {
-                    EXPECT_TRUE(file->ioctl(FIONREAD, &unread));
+                    EXPECT_TRUE(file->ioctl(FIONREAD, &unread, Look()));
                     calls.fetch_add(1);
                 }
             }
@@ -104,7 +105,7 @@ TEST_F(FdTableTest, users_and_closers_on_many_threads) {
         if (round % 8 == 0) {
             std::this_thread::yield();
         }
-        BridgeFile* const taken = table_->take(number);
+        File* const taken = table_->take(number);
         table_->wait_unused(number);
         end(taken);
     }

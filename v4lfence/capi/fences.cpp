@@ -131,7 +131,7 @@ int v4lfence_get_stats(struct v4lfence_stats* stats, size_t size) {
         all.fences_ended = core->counters().ended.load();
         all.in_fences = core->counters().in_fences.load();
         all.threads = core->reactor().has_thread() ? 1 : 0;
-        all.fenced_files = process().context.fenced_files();
+        all.fenced_files = process().context.fenced_files() + process().devices.fenced_files();
     }
     std::memset(stats, 0, size);
     std::memcpy(stats, &all, std::min(size, sizeof all));

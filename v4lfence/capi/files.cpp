@@ -13,6 +13,8 @@
 #include <cstdarg>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/capi/process.hpp"
@@ -28,76 +30,68 @@ namespace {
 constexpr unsigned video_major = 81;  // Documentation/admin-guide/devices.txt
 
 /// A file that the program closed behind our back and whose number is used again.
-void bury(BridgeFile* stale) {
+void bury(File* stale) {
     if (stale != nullptr) {
         stale->close();
         delete stale;
     }
 }
 
-Result<BridgeQueue::WaitPlan> begin_wait(int fd, std::uint32_t type) {
+Result<WaitPlan> begin_wait(int fd, const Awaited& awaited) {
     const FdTable::Use file = process().files.find(fd);
     if (!file) {
         return fail(-EBADF, "the file was closed");
     }
-    return file->begin_wait(type);
+    return file->begin_wait(awaited);
 }
 
-Result<> end_wait(int fd, std::uint32_t type, const BridgeQueue::WaitPlan& plan) {
+Result<> end_wait(int fd, const Awaited& awaited, const WaitPlan& plan) {
     const FdTable::Use file = process().files.find(fd);
     if (!file) {
         return fail(-EBADF, "the file was closed");
     }
-    return file->end_wait(type, plan);
+    return file->end_wait(awaited, plan);
 }
 
-/// A blocking DQBUF that waits: what its end, or the end of its thread, has to know.
+/// A call that waits: what its end, or the end of its thread, has to know.
 struct Place {
     int fd;
-    std::uint32_t type;
-    BridgeQueue::WaitPlan plan;
+    Awaited awaited;
+    WaitPlan plan;
 };
 
 void leave(void* place) {
     const Place& left = *static_cast<Place*>(place);
-    (void)end_wait(left.fd, left.type, left.plan);
+    (void)end_wait(left.fd, left.awaited, left.plan);
 }
 
-/// Waits for the next buffer without a lock. 0 when it is worth another look.
-int wait_for_buffer(Place& place, bool* kernel_ready) {
-    const BridgeQueue::WaitPlan& plan = place.plan;
+/// Waits without a lock. 0 when it is worth another look.
+int wait_for_news(Place& place, bool* kernel_ready) {
+    const WaitPlan& plan = place.plan;
     pollfd fds[2] = {{plan.wake_fd, POLLIN, 0}, {plan.kernel_fd, plan.kernel_events, 0}};
     const int ready = v4lfence_wait_in_poll(fds, 2, leave, &place);
     *kernel_ready = ready > 0 && fds[1].revents != 0;
     return ready < 0 ? -errno : 0;
 }
 
-/// One look inside the file; empty when the number is not ours, or the call the kernel's alone.
-std::optional<Result<BridgeFile::Answer>> look_inside(int fd, std::uint32_t request, void* argument,
-                                                      BridgeQueue::Look look) {
-    const FdTable::Use file = process().files.find(fd);
-    if (!file || file->passes(request, argument)) {
-        return std::nullopt;
-    }
-    return file->ioctl(request, argument, look);
-}
-
-/// A blocking DQBUF that found nothing.
-int dqbuf_blocking(int fd, std::uint32_t request, v4l2_buffer* buffer) {
+/// A call that found nothing, again and again until it does. `look_inside` looks once, and says
+/// nothing where the number is not ours.
+template <class LookInside>
+std::int64_t call_blocking(int fd, const Awaited& awaited, const LookInside& look_inside) {
     while (true) {
-        const auto plan = begin_wait(fd, buffer->type);
+        const auto plan = begin_wait(fd, awaited);
         if (!plan) {
             return failed(plan.error());
         }
-        Place place{fd, buffer->type, *plan};
+        Place place{fd, awaited, *plan};
         bool kernel_ready = false;
-        const int interrupted = wait_for_buffer(place, &kernel_ready);
-        const BridgeQueue::Look look{kernel_ready, plan->generation};
+        const int interrupted = wait_for_news(place, &kernel_ready);
+        const Look look{kernel_ready, plan->generation};
         // The place of the one waiter is kept until the look is over.
-        const auto answer = interrupted != 0 ? Result<BridgeFile::Answer>(fail(interrupted, "poll"))
-                                             : look_inside(fd, request, buffer, look)
-                                                   .value_or(fail(-EBADF, "the file was closed"));
-        const auto ended = end_wait(place.fd, place.type, place.plan);
+        const auto answer = interrupted != 0
+                                ? Result<FileAnswer>(fail(interrupted, "poll"))
+                                : look_inside(look).value_or(fail(-EBADF, "the file was closed"));
+        const auto ended = end_wait(place.fd, place.awaited, place.plan);
         if (answer && !answer->must_wait) {
             return answer->value;
         }
@@ -110,16 +104,55 @@ int dqbuf_blocking(int fd, std::uint32_t request, v4l2_buffer* buffer) {
     }
 }
 
+using Answered = std::optional<Result<FileAnswer>>;
+
+/// One look inside the file; empty when the number is not ours, or the call the kernel's alone.
+Answered ioctl_inside(int fd, std::uint32_t request, void* argument, Look look) {
+    const FdTable::Use file = process().files.find(fd);
+    if (!file || file->passes(request, argument)) {
+        return std::nullopt;
+    }
+    return file->ioctl(request, argument, look);
+}
+
+Answered read_inside(int fd, std::span<std::byte> target) {
+    const FdTable::Use file = process().files.find(fd);
+    EmulatedCalls* const calls = file ? file->emulated() : nullptr;
+    return calls != nullptr ? Answered(calls->read(target)) : std::nullopt;
+}
+
+Awaited awaited_by(std::uint32_t request, const void* argument) {
+    if (request == VIDIOC_DQEVENT) {
+        return {Awaited::What::Event, 0};
+    }
+    return {Awaited::What::Buffer, static_cast<const v4l2_buffer*>(argument)->type};
+}
+
+/// From now on the number is that file.
+void enter(int fd, std::unique_ptr<File> file) {
+    File* const stale = process().files.put(fd, *file.release());
+    process().files.wait_unused(fd);
+    bury(stale);
+}
+
 /// False: no V4L2 node.
 bool manage(int fd, const struct stat& info) {
     if (!S_ISCHR(info.st_mode) || major(info.st_rdev) != video_major || !FdTable::fits(fd)) {
         return false;
     }
-    auto file = std::make_unique<BridgeFile>(process().context, fd, info.st_rdev);
-    BridgeFile* const stale = process().files.put(fd, *file.release());
-    process().files.wait_unused(fd);
-    bury(stale);
+    enter(fd, std::make_unique<BridgeFile>(process().context, fd, info.st_rdev));
     return true;
+}
+
+Result<int> open_virtual(std::string_view path, int flags) {
+    auto opened = V4LFENCE_TRY(process().devices.open(path, flags));
+    if (!FdTable::fits(opened.fd.get())) {
+        opened.file->close();
+        return fail(-EMFILE, "the number is too large");
+    }
+    const int fd = std::move(opened.fd).release();
+    enter(fd, std::move(opened.file));
+    return fd;
 }
 
 }  // namespace
@@ -133,6 +166,10 @@ int v4lfence_open(const char* path, int flags, ...) {
         va_start(arguments, flags);
         mode = va_arg(arguments, mode_t);
         va_end(arguments);
+    }
+    if (path != nullptr && capi::VirtualDevices::is_virtual(path)) {
+        const auto opened = open_virtual(path, flags);
+        return opened ? *opened : failed(opened.error());
     }
     const int fd = ::open(path, flags, mode);
     if (fd < 0) {
@@ -157,7 +194,7 @@ int v4lfence_fd_open(int fd) {
 }
 
 int v4lfence_close(int fd) {
-    BridgeFile* file = process().files.take(fd);
+    File* file = process().files.take(fd);
     if (file != nullptr) {
         process().files.wait_unused(fd);
         bury(file);
@@ -172,7 +209,7 @@ int v4lfence_ioctl(int fd, unsigned long request, ...) {
     va_end(arguments);
     // Programs built with an int prototype sign-extend it.
     const auto number = static_cast<std::uint32_t>(request);
-    const auto answer = look_inside(fd, number, argument, {});
+    const Answered answer = ioctl_inside(fd, number, argument, {});
     if (!answer) {
         return ::ioctl(fd, request, argument);
     }
@@ -180,24 +217,64 @@ int v4lfence_ioctl(int fd, unsigned long request, ...) {
         return failed(answer->error());
     }
     if ((*answer)->must_wait) {
-        return dqbuf_blocking(fd, number, static_cast<v4l2_buffer*>(argument));
+        return static_cast<int>(call_blocking(fd, awaited_by(number, argument), [=](Look look) {
+            return ioctl_inside(fd, number, argument, look);
+        }));
+    }
+    return static_cast<int>((*answer)->value);
+}
+
+void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int64_t offset) {
+    EmulatedCalls::Mappable source{fd, offset, nullptr};
+    {
+        const FdTable::Use file = process().files.find(fd);
+        if (EmulatedCalls* const calls = file ? file->emulated() : nullptr) {
+            auto mappable = calls->mappable(length, prot, flags, offset);
+            if (!mappable) {
+                failed(mappable.error());
+                return MAP_FAILED;
+            }
+            source = std::move(*mappable);
+        }
+    }
+    void* const mapped = ::mmap(addr, length, prot, flags, source.fd, source.offset);
+    if (mapped != MAP_FAILED && source.mappings) {
+        process().mappings.add(mapped, std::move(source.mappings));
+    }
+    return mapped;
+}
+
+int v4lfence_munmap(void* addr, size_t length) {
+    const int unmapped = ::munmap(addr, length);
+    if (unmapped == 0) {
+        process().mappings.remove(addr);
+    }
+    return unmapped;
+}
+
+ssize_t v4lfence_read(int fd, void* buffer, size_t count) {
+    const std::span<std::byte> target(static_cast<std::byte*>(buffer), count);
+    const Answered answer = read_inside(fd, target);
+    if (!answer) {
+        return ::read(fd, buffer, count);
+    }
+    if (!*answer) {
+        return failed(answer->error());
+    }
+    if ((*answer)->must_wait) {
+        return call_blocking(fd, Awaited{}, [=](Look) { return read_inside(fd, target); });
     }
     return (*answer)->value;
 }
 
-void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int64_t offset) {
-    return ::mmap(addr, length, prot, flags, fd, offset);
-}
-
-int v4lfence_munmap(void* addr, size_t length) {
-    return ::munmap(addr, length);
-}
-
-ssize_t v4lfence_read(int fd, void* buffer, size_t count) {
-    return ::read(fd, buffer, count);
-}
-
 ssize_t v4lfence_write(int fd, const void* buffer, size_t count) {
+    {
+        const FdTable::Use file = process().files.find(fd);
+        if (EmulatedCalls* const calls = file ? file->emulated() : nullptr) {
+            const auto written = calls->write({static_cast<const std::byte*>(buffer), count});
+            return written ? written->value : failed(written.error());
+        }
+    }
     return ::write(fd, buffer, count);
 }
 
@@ -233,7 +310,7 @@ int v4lfence_last_expiry(int fd, struct v4lfence_expiry* expiry) {
     if (!file || expiry == nullptr) {
         return failed(Error{file ? -EFAULT : -ENOTTY, "v4lfence_last_expiry"});
     }
-    const BridgeFile::TypedExpiry last = file->last_expiry();
+    const File::TypedExpiry last = file->last_expiry();
     *expiry = {};
     expiry->count = last.expiry.count;
     if (last.expiry.count > 0) {

@@ -35,7 +35,9 @@ void Promises::abandon() noexcept {
 Process& process() {
     static Process* const instance = [] {
         auto* made = new Process;
-        made->context.set_fork_member(made->promises);
+        made->context.add_fork_member(made->promises);
+        made->context.add_fork_member(made->mappings);
+        made->context.add_fork_member(made->devices);
         ::pthread_atfork([] { process().context.before_fork(); },
                          [] { process().context.after_fork_in_parent(); },
                          [] {

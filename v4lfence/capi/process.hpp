@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the C API keeps per process: the one Context, the files by number, the program's own
-// promises.
+// What the C API keeps per process: the one Context, the files by number, the virtual devices, the
+// program's own promises and mappings.
 
 #pragma once
 
@@ -10,6 +10,8 @@
 
 #include "v4lfence/bridge/context.hpp"
 #include "v4lfence/capi/fd_table.hpp"
+#include "v4lfence/capi/mappings.hpp"
+#include "v4lfence/capi/virtual_devices.hpp"
 #include "v4lfence/fence/provider.hpp"
 
 namespace v4lfence::capi {
@@ -41,6 +43,8 @@ struct Process {
     Context context;
     FdTable files;
     Promises promises;
+    Mappings mappings;
+    VirtualDevices devices{context};
 };
 
 /// Made at the first call and never destroyed: threads may still be inside when the program ends.

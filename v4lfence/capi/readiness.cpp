@@ -24,7 +24,10 @@ using capi::process;
 
 namespace {
 
-constexpr short frame_events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+/// Errors are shown to everybody.
+short shown_to(const pollfd& asked, const File::Readiness& now) {
+    return static_cast<short>(now.shown & (asked.events | POLLERR | POLLHUP));
+}
 
 /// One poll() over the program's entries, in which those of fenced files are corrected. Each may
 /// take a second entry: the descriptor that rings when its answer may have changed.
@@ -33,7 +36,7 @@ public:
     explicit Polling(std::span<pollfd> asked) : asked_(asked) {
         if (asked.size() > entries_inline) {
             many_entries_ = std::make_unique<pollfd[]>(asked.size() * 2);
-            many_files_ = std::make_unique<const BridgeFile*[]>(asked.size());
+            many_files_ = std::make_unique<const File*[]>(asked.size());
             entries_ = many_entries_.get();
             files_ = many_files_.get();
         }
@@ -63,7 +66,7 @@ private:
             entries_[i] = pollfd{asked_[i].fd, asked_[i].events, 0};
             files_[i] = nullptr;
             const FdTable::Use file = process().files.find(asked_[i].fd);
-            if (!file || !file->fenced() || (asked_[i].events & frame_events) == 0) {
+            if (!file || !file->corrects_poll()) {
                 continue;
             }
             const auto bell = file->pollers();
@@ -73,16 +76,14 @@ private:
             files_[i] = &*file;
             (*bell)->begin();
             entries_[asked_.size() + bells_++] = pollfd{(*bell)->fd(), POLLIN, 0};
-            const BridgeFile::Readiness now = file->readiness_for_poll();
-            if (now.returnable || now.failed) {
+            const File::Readiness now = file->readiness_for_poll();
+            if (shown_to(asked_[i], now) != 0) {
                 immediate_ = true;
                 if ((*bell)->others()) {
                     (*bell)->notify();
                 }
             }
-            if (now.muted) {
-                entries_[i].events = static_cast<short>(asked_[i].events & ~frame_events);
-            }
+            entries_[i].events = static_cast<short>(asked_[i].events & ~now.hidden);
         }
     }
 
@@ -92,10 +93,8 @@ private:
             asked_[i].revents = entries_[i].revents;
             const FdTable::Use file = corrected(i);
             if (file) {
-                const BridgeFile::Readiness now = file->readiness();
-                const int frames = now.returnable ? asked_[i].events & frame_events : 0;
                 asked_[i].revents =
-                    static_cast<short>(asked_[i].revents | frames | (now.failed ? POLLERR : 0));
+                    static_cast<short>(asked_[i].revents | shown_to(asked_[i], file->readiness()));
             }
             ready += asked_[i].revents != 0 ? 1 : 0;
         }
@@ -126,20 +125,20 @@ private:
 
     std::span<pollfd> asked_;
     std::array<pollfd, entries_inline * 2> few_entries_{};
-    std::array<const BridgeFile*, entries_inline> few_files_{};
+    std::array<const File*, entries_inline> few_files_{};
     std::unique_ptr<pollfd[]> many_entries_;
-    std::unique_ptr<const BridgeFile*[]> many_files_;
+    std::unique_ptr<const File*[]> many_files_;
     pollfd* entries_ = few_entries_.data();  ///< As asked, then a bell for each that is corrected.
-    const BridgeFile** files_ = few_files_.data();
+    const File** files_ = few_files_.data();
     std::size_t bells_ = 0;
     bool immediate_ = false;
     bool rang_ = false;
 };
 
-bool any_fenced(std::span<const pollfd> fds) {
+bool any_corrected(std::span<const pollfd> fds) {
     return std::any_of(fds.begin(), fds.end(), [](const pollfd& entry) {
         const FdTable::Use file = process().files.find(entry.fd);
-        return file && file->fenced();
+        return file && file->corrects_poll();
     });
 }
 
@@ -202,7 +201,7 @@ extern "C" {
 
 int v4lfence_poll(struct pollfd* fds, nfds_t count, int timeout_ms) {
     const std::span<pollfd> entries(fds, fds != nullptr ? count : 0);
-    if (!any_fenced(entries)) {
+    if (!any_corrected(entries)) {
         return ::poll(fds, count, timeout_ms);
     }
     const auto ready = poll_corrected(entries, timeout_ms);
@@ -223,7 +222,7 @@ int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* except
         }
     }
     const std::span<pollfd> asked(entries.data(), count);
-    if (!any_fenced(asked)) {
+    if (!any_corrected(asked)) {
         return ::select(nfds, readable, writable, exceptional, timeout);
     }
     const SystemClock clock;

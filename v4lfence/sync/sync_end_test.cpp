@@ -55,6 +55,13 @@ TEST(SyncEnd, job_is_finished_once) {
     rig.sync.finish(job, 0);
     EXPECT_EQ(rig.ended(), (Indices{0}));
     EXPECT_EQ(rig.error_of(0), -EIO);
+    rig.qbuf(1);
+    rig.qbuf(2);
+    rig.finish(2, -EIO);
+    rig.finish(2, 0);
+    EXPECT_EQ(rig.ended(), (Indices{0})) << "its fence waits for its turn";
+    rig.finish(1);
+    EXPECT_EQ(rig.error_of(2), -EIO) << "the first word counts";
 }
 
 TEST(SyncEnd, finish_of_what_the_device_does_not_own_changes_nothing) {

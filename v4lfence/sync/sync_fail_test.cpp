@@ -143,7 +143,7 @@ TEST(SyncFail, first_failure_is_the_one_that_counts) {
     EXPECT_EQ(rig.ended(), (Indices{0}));
 }
 
-// Pins: 2.1
+// Pins: 2, 2.1
 TEST(SyncFail, qbuf_on_a_failed_queue_keeps_nothing) {
     Rig rig;
     rig.sync.fail_queue(-EIO);

@@ -74,7 +74,7 @@ TEST(SyncGate, qbuf_returns_with_its_fence_pending) {
     EXPECT_FALSE(rig.sync.view(1).was_held);
 }
 
-// Pins: 2.1
+// Pins: 2, 2.1
 TEST(SyncGate, qbuf_of_a_queued_buffer_touches_nothing) {
     Rig rig;
     rig.qbuf(0, in_fence);
@@ -102,6 +102,7 @@ TEST(SyncGate, undone_qbuf_leaves_nothing) {
         EXPECT_EQ(rig.provider.minted(), minted);
         EXPECT_EQ(rig.provider.pending(), 0U);
         EXPECT_EQ(rig.counters.in_fences.load(), 0U);
+        EXPECT_EQ(rig.counters.made.load(), rig.counters.ended.load());
         EXPECT_FALSE(rig.waits.is_watched[0]);
         EXPECT_EQ(testing::open_descriptors(), open);
     };

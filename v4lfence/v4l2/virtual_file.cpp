@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+
+#include "v4lfence/v4l2/virtual_file.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+
+#include <utility>
+
+#include "v4lfence/base/syscall.hpp"
+#include "v4lfence/v4l2/dispatch.hpp"
+#include "v4lfence/v4l2/flatten.hpp"
+
+namespace v4lfence {
+
+namespace {
+
+constexpr std::uint64_t page_size = 4096;
+
+std::uint64_t whole_pages(std::uint64_t size) {
+    return (size + page_size - 1) / page_size * page_size;
+}
+
+tl::unexpected<Error> parents() {
+    return fail(-EIO, "the file is the parent process's");
+}
+
+}  // namespace
+
+VirtualFile::VirtualFile(std::shared_ptr<VideoDevice> device, FileHandle::Opened& opened)
+    : device_(std::move(device)), handle_(std::move(opened.handle)), fd_(opened.program_end.get()) {
+    handle_->set_program_fd(fd_);
+}
+
+Result<VirtualFile::Opened> VirtualFile::open(std::shared_ptr<VideoDevice> device) {
+    FileHandle::Opened opened = V4LFENCE_TRY(FileHandle::open(*device));
+    std::unique_ptr<VirtualFile> file(new VirtualFile(std::move(device), opened));
+    return Opened{std::move(file), std::move(opened.program_end)};
+}
+
+VirtualFile::~VirtualFile() {
+    if (is_abandoned()) {
+        // Its locks may be held by threads that only the parent has.
+        (void)handle_.release();
+    }
+}
+
+void VirtualFile::close() {
+    if (!is_abandoned()) {
+        handle_.reset();
+    }
+}
+
+// --- calls ---------------------------------------------------------------------------------------
+
+Result<File::Answer> VirtualFile::ioctl(std::uint32_t request, void* argument, Look /*look*/) {
+    if (is_abandoned()) {
+        return parents();
+    }
+    const IoctlEntry* entry = find_ioctl(request);
+    if (entry == nullptr) {
+        return fail(-ENOTTY, "no such ioctl");
+    }
+    FlatCall flat;
+    V4LFENCE_TRY(flat.copy_in(*handle_, *entry, request, argument));
+    const auto done = dispatch(*handle_, *entry, flat.call());
+    flat.copy_out(done.has_value());
+    if (done) {
+        return Answer{};
+    }
+    const bool nothing = (entry->request == VIDIOC_DQBUF && done.error().code == -EAGAIN) ||
+                         (entry->request == VIDIOC_DQEVENT && done.error().code == -ENOENT);
+    return nothing ? nothing_yet(done.error()) : tl::unexpected<Error>(done.error());
+}
+
+/// The error, or a wait: as the program has opened the file, or changed its mind since.
+Result<File::Answer> VirtualFile::nothing_yet(Error error) const {
+    if (V4LFENCE_TRY(sys::get_status_flags(fd_)) & O_NONBLOCK) {
+        return tl::unexpected<Error>(error);
+    }
+    return Answer{0, true};
+}
+
+Result<File::Answer> VirtualFile::read(std::span<std::byte> target) {
+    if (is_abandoned()) {
+        return parents();
+    }
+    if (device_->is_gone()) {
+        return fail(-ENODEV, "the device is gone");
+    }
+    const auto count = read_frame(target);
+    if (!count && count.error().code == -EAGAIN) {
+        return nothing_yet(count.error());
+    }
+    return Answer{static_cast<std::int64_t>(V4LFENCE_TRY(count))};
+}
+
+Result<std::size_t> VirtualFile::read_frame(std::span<std::byte> target) {
+    const VideoDevice::Turn turn(*device_);
+    V4LFENCE_TRY(device_->check_owner(*handle_));
+    const auto count = device_->file_io().read(target);
+    if (device_->file_io().active()) {
+        device_->set_owner(handle_.get());
+    }
+    return count;
+}
+
+Result<File::Answer> VirtualFile::write(std::span<const std::byte> /*source*/) {
+    return fail(-EINVAL, "the device cannot be written");
+}
+
+Result<EmulatedCalls::Mappable> VirtualFile::mappable(std::size_t length, int protection, int flags,
+                                                      std::int64_t offset) {
+    if (is_abandoned()) {
+        return parents();
+    }
+    if (device_->is_gone()) {
+        return fail(-ENODEV, "the device is gone");
+    }
+    if (device_->file_io().active()) {
+        return fail(-EBUSY, "the queue is being read");
+    }
+    const int needed = device_->is_output() ? PROT_WRITE : PROT_READ;
+    if ((flags & MAP_SHARED) == 0 || (protection & needed) == 0 || offset < 0) {
+        return fail(-EINVAL, "a mapping of a buffer is shared, and can be read or written");
+    }
+    const auto found = V4LFENCE_TRY(device_->queue().mappable(static_cast<std::uint64_t>(offset)));
+    if (length > whole_pages(found.plane->bytes().size())) {
+        return fail(-EINVAL, "longer than the plane");
+    }
+    return Mappable{found.plane->map_fd(), found.plane->map_offset(),
+                    std::shared_ptr<std::atomic<unsigned>>(found.memory, &found.memory->mappings)};
+}
+
+// --- waiting -------------------------------------------------------------------------------------
+
+Result<WaitPlan> VirtualFile::begin_wait(const Awaited& awaited) {
+    if (is_abandoned()) {
+        return parents();
+    }
+    if (awaited.what == Awaited::What::Buffer) {
+        const Queue::WaitPlan plan = V4LFENCE_TRY(device_->queue().begin_wait());
+        return WaitPlan{plan.wake_fd, -1, 0, plan.generation};
+    }
+    Wake* const bell = V4LFENCE_TRY(handle_->event_wake());
+    bell->begin();
+    if (handle_->events().pending() > 0 || device_->is_gone()) {
+        bell->notify();
+    }
+    return WaitPlan{bell->fd(), -1, 0, 0};
+}
+
+Result<> VirtualFile::end_wait(const Awaited& awaited, const WaitPlan& plan) {
+    if (is_abandoned()) {
+        return parents();
+    }
+    if (awaited.what == Awaited::What::Buffer) {
+        return device_->queue().end_wait({plan.wake_fd, plan.generation});
+    }
+    if (const auto bell = handle_->event_wake()) {
+        (*bell)->end();
+    }
+    return {};
+}
+
+File::Readiness VirtualFile::readiness() const {
+    constexpr short all = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI;
+    return Readiness{all, handle_->poll_state()};
+}
+
+Result<Wake*> VirtualFile::pollers() {
+    return handle_->poll_wake();
+}
+
+Result<> VirtualFile::epoll_ctl(int epfd, int operation, epoll_event* event) {
+    return sys::epoll_ctl_raw(epfd, operation, fd_, event);
+}
+
+// --- options -------------------------------------------------------------------------------------
+
+Result<> VirtualFile::set_provider(std::string_view name) {
+    if (is_abandoned()) {
+        return parents();
+    }
+    handle_->become_fenced();
+    FenceProvider* provider = V4LFENCE_TRY(device_->core().provider(name));
+    // The names of traits are literals.
+    handle_->options().provider.store(provider->traits().name.data());
+    return {};
+}
+
+Result<> VirtualFile::set_deadline(unsigned deadline_ms) {
+    handle_->become_fenced();
+    handle_->options().deadline_ms.store(deadline_ms);
+    return {};
+}
+
+Result<> VirtualFile::set_rfc_caps(bool on) {
+    handle_->become_fenced();
+    handle_->set_rfc_caps(on);
+    return {};
+}
+
+File::TypedExpiry VirtualFile::last_expiry() const {
+    return TypedExpiry{device_->buffer_type(), device_->queue().last_expiry()};
+}
+
+}  // namespace v4lfence
