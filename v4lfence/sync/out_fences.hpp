@@ -54,6 +54,9 @@ public:
     /// What mint() would use. Errors: ENODEV.
     Result<const ProviderTraits*> traits(std::string_view provider, const QueueView& queue);
 
+    /// Gives back what minting keeps open. No promise of it is pending.
+    void close() noexcept { entries_ = {}; }
+
     /// In a forked child.
     void abandon() noexcept;
 

@@ -374,6 +374,11 @@ Expiry Sync::last_expiry() const {
     return expiry_;
 }
 
+void Sync::forget_expiry() {
+    const Lock lock(mutex_);
+    expiry_ = Expiry();
+}
+
 std::optional<Job> Sync::first_given_fence() const {
     const Lock lock(mutex_);
     return line_.first_given_fence();

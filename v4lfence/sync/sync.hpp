@@ -171,6 +171,8 @@ public:
     SlotView view(unsigned index) const;
     QueueView view() const;
     Expiry last_expiry() const;
+    /// The file that it was of is closed.
+    void forget_expiry();
 
     /// The device's jobs with a pending out-fence, from the oldest.
     std::optional<Job> first_given_fence() const;

@@ -19,15 +19,15 @@ UserptrMemory::acquire(std::uintptr_t address, std::size_t length, DeviceAccess 
     if (length == 0) {
         return fail(-EINVAL, "USERPTR memory without a length");
     }
-    const MemoryUse use =
-        access == DeviceAccess::Write ? MemoryUse::ReadWrite : MemoryUse::ReadOnly;
-    V4LFENCE_TRY(sys::fault_in(address, length, use));
     const std::span bytes(reinterpret_cast<std::byte*>(address), length);
-    return std::unique_ptr<PlaneMemory>(new UserptrMemory(bytes));
+    std::unique_ptr<UserptrMemory> memory(new UserptrMemory(
+        bytes, access == DeviceAccess::Write ? MemoryUse::ReadWrite : MemoryUse::ReadOnly));
+    V4LFENCE_TRY(memory->begin_access());
+    return memory;
 }
 
 Result<> UserptrMemory::begin_access() {
-    return sys::check_mapped(address_of(bytes()), bytes().size());
+    return sys::fault_in(address_of(bytes()), bytes().size(), use_);
 }
 
 bool UserptrMemory::is_userptr(std::uintptr_t address, std::size_t length) const noexcept {

@@ -235,6 +235,12 @@ void Queue::close() {
     stop(-ECANCELED);
     free_buffers(0, end_.load());
     loop_ = Core::LoopUse();
+    out_fences_.close();
+    sync_.forget_expiry();
+    const std::lock_guard no_look(dqbuf_mutex_);
+    if (waiter_tid_.load() == 0) {
+        waiter_wake_.close();
+    }
 }
 
 /// The device first, then every fence (SEMANTICS 5.4).
