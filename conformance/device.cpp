@@ -19,6 +19,8 @@ DeviceCalls raw_calls() {
     calls.ioctl = &::ioctl;
     calls.mmap = &::mmap;
     calls.munmap = &::munmap;
+    calls.fcntl = &::fcntl;
+    calls.read = &::read;
     calls.poll = &::poll;
     calls.select = &::select;
     calls.epoll_ctl = &::epoll_ctl;
@@ -37,6 +39,20 @@ Device& Device::operator=(Device&& other) noexcept {
 int Device::ioctl(unsigned long request, void* argument) const {
     const int status = calls_->ioctl(fd_, request, argument);
     return status < 0 ? -errno : status;
+}
+
+int Device::set_nonblocking(bool on) const {
+    const int flags = calls_->fcntl(fd_, F_GETFL);
+    if (flags < 0) {
+        return -errno;
+    }
+    const int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    return calls_->fcntl(fd_, F_SETFL, wanted) < 0 ? -errno : 0;
+}
+
+int Device::read(void* buffer, std::size_t count) const {
+    const ssize_t done = calls_->read(fd_, buffer, count);
+    return done < 0 ? -errno : static_cast<int>(done);
 }
 
 int Device::poll(short events, int timeout_ms) const {

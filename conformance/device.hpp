@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +47,8 @@ struct DeviceCalls {
     void* (*mmap)(void* address, std::size_t length, int protection, int flags, int fd,
                   std::int64_t offset) = nullptr;
     int (*munmap)(void* address, std::size_t length) = nullptr;
+    int (*fcntl)(int fd, int command, ...) = nullptr;
+    ssize_t (*read)(int fd, void* buffer, std::size_t count) = nullptr;
     int (*poll)(pollfd* fds, nfds_t count, int timeout_ms) = nullptr;
     int (*select)(int nfds, fd_set* readable, fd_set* writable, fd_set* exceptional,
                   timeval* timeout) = nullptr;
@@ -54,8 +57,11 @@ struct DeviceCalls {
     // What not every way in has: null, and the cases that need it are skipped. 0, or -1 and errno.
     int (*set_provider)(int fd, const char* name) = nullptr;
     int (*set_deadline)(int fd, unsigned deadline_ms) = nullptr;
+    int (*set_rfc_caps)(int fd, int on) = nullptr;
     int (*last_expiry)(int fd, ExpiryReport* report) = nullptr;
     int (*get_stats)(CallStats* stats) = nullptr;
+    /// A new fence that ends when both have, whatever kinds they are.
+    int (*merge)(const char* name, int first, int second) = nullptr;
 };
 
 /// The C library's own.
@@ -76,6 +82,12 @@ public:
 
     /// What the call answered, 0 or more, or the negative errno.
     int ioctl(unsigned long request, void* argument) const;
+
+    /// Sets or takes away O_NONBLOCK. 0 or the negative errno.
+    int set_nonblocking(bool on) const;
+
+    /// How many bytes, or the negative errno.
+    int read(void* buffer, std::size_t count) const;
 
     /// One poll() of this file: revents, or the negative errno.
     int poll(short events, int timeout_ms) const;

@@ -2,11 +2,14 @@
 
 #include "conformance/probe.hpp"
 
+#include <linux/sync_file.h>
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
 
 #include "conformance/stream.hpp"
+#include "v4lfence/base/syscall.hpp"
 
 namespace v4lfence {
 
@@ -101,7 +104,10 @@ Checked<> count_buffers(const Device& device, Facts& facts) {
     request.memory = V4L2_MEMORY_MMAP;
     TRY(answers(device.ioctl(VIDIOC_REQBUFS, &request), 0, "REQBUFS of 64 buffers"));
     facts.buffers_max = request.count;
-    facts.memory = request.capabilities;
+    constexpr std::uint32_t fences = V4L2_BUF_CAP_SUPPORTS_FENCES | V4L2_BUF_CAP_IS_ORDERED;
+    facts.memory = request.capabilities & ~fences;
+    facts.features =
+        (request.capabilities & V4L2_BUF_CAP_IS_ORDERED) != 0 ? V4L2_FENCES_ORDERED : 0U;
     request.count = 0;
     return answers(device.ioctl(VIDIOC_REQBUFS, &request), 0, "REQBUFS of no buffers");
 }
@@ -131,6 +137,38 @@ Checked<> learn_minimum(Rig& rig, Facts& facts) {
     return stream.stop();
 }
 
+/// A stock kernel echoes the flags, so that only what has to fail proves anything.
+Checked<bool> refuses_bad_in_fence(Rig& rig) {
+    Stream stream = TRY(Stream::open(rig, {.fenced = false}));
+    TRY(stream.queue(0));
+    const int status = stream.try_queue(1, {.in = -1});
+    CHECK(status == 0 || status == -EINVAL, "QBUF with the in-fence -1 answered {}",
+          errno_name(status));
+    return status == -EINVAL;
+}
+
+/// What the fences of a kernel are, whose word for it nobody knows yet.
+Checked<> learn_kernel_fences(Rig& rig, Facts& facts) {
+    facts.fenced = true;
+    facts.provider = "kernel";
+    facts.features |= V4L2_FENCES_IN | V4L2_FENCES_OUT;
+    Stream stream = TRY(Stream::open(rig, {.fenced = false}));
+    TRY(stream.queue(0, {.out = true}));
+    sync_file_info info{};
+    if (sys::ioctl_retry(stream.out_fence(0), SYNC_IOC_FILE_INFO, &info)) {
+        facts.features |= V4L2_FENCES_KERNEL_WAITABLE | V4L2_FENCES_ERRORS;
+    }
+    const UniqueFd ended = TRY(sys::eventfd(1, 0));
+    facts.takes_pollables = stream.try_queue(1, {.in = ended.get()}) == 0;
+    (void)stream.try_stop();
+    if (!facts.takes_pollables && (rig.provider() == "user" || rig.provider() == "eventfd")) {
+        return skipped(fmt::format(
+            "in-fences of {} are no sync_files, which this device wants: --fences vgem or sw_sync",
+            rig.provider()));
+    }
+    return {};
+}
+
 /// Asks for the fences of the provider, and lets the library open what it keeps open.
 Checked<> learn_fences(Rig& rig, Facts& facts) {
     Stream stream = TRY(Stream::open(rig, {.count = facts.needed()}));
@@ -141,6 +179,27 @@ Checked<> learn_fences(Rig& rig, Facts& facts) {
     facts.provider.assign(fences.provider, ::strnlen(fences.provider, sizeof(fences.provider)));
     facts.bound_ms = fences.bound_ms;
     return stream.stop();
+}
+
+/// From here on `facts` says what any device shows; its fences come later.
+Checked<Facts> look_at(const Device& device, const std::string& path) {
+    v4l2_capability capability{};
+    if (device.ioctl(VIDIOC_QUERYCAP, &capability) != 0) {
+        return skipped(fmt::format("{} is no V4L2 device", path));
+    }
+    Facts facts;
+    facts.driver = reinterpret_cast<const char*>(capability.driver);
+    facts.card = reinterpret_cast<const char*>(capability.card);
+    facts.type = capture_type(capability.device_caps);
+    if (facts.type == 0) {
+        return skipped(fmt::format("{} is no capture device", path));
+    }
+    if ((capability.device_caps & V4L2_CAP_STREAMING) == 0) {
+        return skipped(fmt::format("{} has no buffers, only read()", path));
+    }
+    facts.multi_planar = facts.type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
+    facts.has_read = (capability.device_caps & V4L2_CAP_READWRITE) != 0;
+    return facts;
 }
 
 }  // namespace
@@ -162,25 +221,14 @@ Checked<Facts> probe_device(const DeviceCalls& calls, const std::string& path,
         return skipped(fmt::format("cannot open {}: {}", path, errno_name(errno)));
     }
     Device device(calls, fd);
-    v4l2_capability capability{};
-    if (device.ioctl(VIDIOC_QUERYCAP, &capability) != 0) {
-        return skipped(fmt::format("{} is no V4L2 device", path));
-    }
-    Facts facts;
-    facts.driver = reinterpret_cast<const char*>(capability.driver);
-    facts.card = reinterpret_cast<const char*>(capability.card);
-    facts.type = capture_type(capability.device_caps);
-    if (facts.type == 0) {
-        return skipped(fmt::format("{} is no capture device", path));
-    }
-    facts.multi_planar = facts.type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
-    facts.has_read = (capability.device_caps & V4L2_CAP_READWRITE) != 0;
+    Facts facts = TRY(look_at(device, path));
     v4l2_query_fences fences = Rig(calls, path, provider, facts).query();
-    if (device.ioctl(VIDIOC_QUERY_FENCES, &fences) == -ENOTTY) {
-        return facts;
+    facts.query = device.ioctl(VIDIOC_QUERY_FENCES, &fences) != -ENOTTY;
+    facts.fenced = facts.query;
+    facts.takes_pollables = facts.query;
+    if (facts.query) {
+        TRY(FenceMaker::open(provider));
     }
-    facts.fenced = true;
-    TRY(FenceMaker::open(provider));
     TRY(set_small_and_fast(device, facts));
     TRY(count_buffers(device, facts));
     (void)device.shut();
@@ -188,7 +236,12 @@ Checked<Facts> probe_device(const DeviceCalls& calls, const std::string& path,
     Rig rig(calls, path, provider, facts);
     TRY(learn_minimum(rig, facts));
     Rig informed(calls, path, provider, facts);
-    TRY(learn_fences(informed, facts));
+    if (facts.query) {
+        TRY(learn_fences(informed, facts));
+    } else if (TRY(refuses_bad_in_fence(informed))) {
+        TRY(learn_kernel_fences(informed, facts));
+        TRY(FenceMaker::open(provider));
+    }
     return facts;
 }
 

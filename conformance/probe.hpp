@@ -13,8 +13,9 @@
 namespace v4lfence {
 
 /// Sets a small picture and a fast rate, which the device keeps, and streams without fences to
-/// learn the driver's minimum. A device without fences is left as it is: `fenced` is false, and the
-/// rest means nothing. Skipped where the machine lacks the device or the provider.
+/// learn the driver's minimum. Whether there are fences is what VIDIOC_QUERY_FENCES says, and where
+/// nobody answers it, what QBUF with an invalid in-fence does (SEMANTICS 1.4). Skipped where the
+/// machine lacks the device, or the provider of a device with fences.
 Checked<Facts> probe_device(const DeviceCalls& calls, const std::string& path,
                             const std::string& provider);
 

@@ -33,10 +33,19 @@ Checked<Device> Rig::open(int flags) const {
 }
 
 Checked<Device> Rig::open_raw(int flags) const {
+    if (!has_node()) {
+        return skipped("there is no kernel's node behind a virtual device");
+    }
+    if (facts_.fenced && !facts_.query) {
+        return skipped("it is the kernel's own node that is judged");
+    }
     return open_with(kernel_calls(), path_, flags);
 }
 
 Checked<> Rig::choose_provider(const Device& device) const {
+    if (!facts_.query) {
+        return {};
+    }
     if (calls_.set_provider != nullptr) {
         const int status = calls_.set_provider(device.fd(), provider_.c_str());
         CHECK(status == 0, "choosing {} fences: {}", provider_, errno_name(errno));
@@ -51,7 +60,8 @@ Checked<TestFence> Rig::fence() {
 }
 
 Checked<TestFence> Rig::failing_fence() {
-    return make_fence(failing_maker_, "user");
+    // Of the kinds that the kernel makes itself, sw_sync alone tells an error.
+    return make_fence(failing_maker_, facts_.takes_pollables ? "user" : "sw_sync");
 }
 
 v4l2_query_fences Rig::query() const {

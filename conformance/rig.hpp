@@ -19,18 +19,21 @@ namespace v4lfence {
 
 /// What the device is like, found out once per run.
 struct Facts {
-    bool fenced = false;  ///< It answers the query for fences.
+    bool fenced = false;  ///< It has fences: by the query, or QBUF refuses an invalid one.
+    bool query = false;   ///< It answers VIDIOC_QUERY_FENCES: its fences are the library's.
+    bool takes_pollables =
+        false;  ///< Pipes, sockets and eventfds are in-fences, not only sync_files.
     std::string driver;
     std::string card;
     std::uint32_t type = 0;  ///< enum v4l2_buf_type
     bool multi_planar = false;
     bool has_read = false;       ///< V4L2_CAP_READWRITE
-    std::uint32_t memory = 0;    ///< V4L2_BUF_CAP_SUPPORTS_* as the kernel reports them.
+    std::uint32_t memory = 0;    ///< V4L2_BUF_CAP_* of stock kernels, as reported.
     unsigned buffers_max = 0;    ///< How many of 64 wanted buffers REQBUFS gave.
     unsigned start_minimum = 1;  ///< Queued buffers without which no frame ever comes.
     unsigned keeps = 0;  ///< Queued buffers that the device does not give back while it streams.
-    std::uint32_t features = 0;  ///< V4L2_FENCES_*
-    std::string provider;
+    std::uint32_t features = 0;  ///< V4L2_FENCES_*; without the query what an out-fence shows.
+    std::string provider;        ///< "kernel" without the query.
     unsigned bound_ms = 0;
 
     bool errors() const { return (features & V4L2_FENCES_ERRORS) != 0; }
@@ -60,10 +63,14 @@ public:
     /// Opens the node; it is not fenced yet.
     Checked<Device> open(int flags = O_RDWR | O_NONBLOCK) const;
 
-    /// A node of its own, from the kernel.
+    /// Whether the path is a file, so that there is a kernel's node behind what is judged.
+    bool has_node() const { return !path_.starts_with("virtual:"); }
+
+    /// A node of its own, from the kernel. Skipped where no other than that is judged.
     Checked<Device> open_raw(int flags = O_RDWR | O_NONBLOCK) const;
 
-    /// Chooses --fences for a file: it is fenced from then on.
+    /// Chooses --fences for a file: it is fenced from then on. Nothing is to be chosen of the
+    /// kernel's own fences.
     Checked<> choose_provider(const Device& device) const;
 
     /// A pending fence of the kind of --fences.

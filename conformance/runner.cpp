@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -53,6 +54,22 @@ private:
     std::thread thread_;
 };
 
+CaseResult device_result(Outcome outcome, std::string message) {
+    CaseResult result;
+    result.name = "device@has-fences";
+    result.lines = "1.2";
+    result.outcome = outcome;
+    result.message = std::move(message);
+    return result;
+}
+
+std::string no_fences_here(std::ptrdiff_t cases) {
+    return fmt::format(
+        "no fences here: VIDIOC_QUERY_FENCES answers ENOTTY, and QBUF takes an invalid in-fence; "
+        "left out: {} cases",
+        cases);
+}
+
 class Run {
 public:
     Run(const Options& options, const Facts& facts) : options_(options) {
@@ -64,8 +81,16 @@ public:
     void judge(std::span<const Case> cases) {
         Rig rig(options_.calls, options_.path, options_.fences, report_.facts);
         rig.unplug_command = options_.unplug_command;
+        const auto without_fences = [&](const Case& entry) {
+            return !report_.facts.fenced && entry.needs != Needs::Nothing;
+        };
+        if (const auto left_out = std::count_if(cases.begin(), cases.end(), without_fences)) {
+            add(device_result(Outcome::Skipped, no_fences_here(left_out)));
+        }
         for (const Case& entry : cases) {
-            run_one(rig, entry);
+            if (!without_fences(entry)) {
+                run_one(rig, entry);
+            }
         }
     }
 
@@ -114,6 +139,9 @@ private:
         if (entry.pace == Pace::Slow && !options_.slow) {
             return skipped("slow cases were not asked for");
         }
+        if (entry.needs == Needs::Library && !rig.facts().query) {
+            return skipped("the device does not answer VIDIOC_QUERY_FENCES");
+        }
         const Watchdog watchdog(options_.hang_ms, [this, &entry] { give_up(entry); });
         const std::size_t descriptors = open_descriptors();
         const std::uint64_t pending = fences_pending(rig);
@@ -125,9 +153,16 @@ private:
         return checked;
     }
 
-    /// What an earlier case left open or pending is that case's, and may go meanwhile.
+    /// What an earlier case left open or pending is that case's, and may go meanwhile. What a loop
+    /// of the library closes after it has told everybody gets a moment.
     static Checked<> left_clean(const Rig& rig, std::size_t descriptors, std::uint64_t pending) {
-        const std::size_t open_now = open_descriptors();
+        std::size_t open_now = open_descriptors();
+        constexpr int moment_ms = 500;
+        const Deadline deadline = deadline_in(moment_ms);
+        while (open_now > descriptors && left_ms(deadline) > 0) {
+            pause_ms(5);
+            open_now = open_descriptors();
+        }
         CHECK(open_now <= descriptors, "the case left {} descriptors open, expected {}", open_now,
               descriptors);
         const std::uint64_t pending_now = fences_pending(rig);
@@ -150,15 +185,6 @@ private:
     Report report_;
 };
 
-CaseResult device_result(Outcome outcome, std::string message) {
-    CaseResult result;
-    result.name = "device@has-fences";
-    result.lines = "1.2";
-    result.outcome = outcome;
-    result.message = std::move(message);
-    return result;
-}
-
 }  // namespace
 
 Report run_cases(const Options& options, std::span<const Case> cases, const Facts& facts) {
@@ -169,19 +195,14 @@ Report run_cases(const Options& options, std::span<const Case> cases, const Fact
 
 Report run(const Options& options) {
     const auto facts = probe_device(options.calls, options.path, options.fences);
-    if (facts && facts->fenced) {
+    if (facts) {
         return run_cases(options, all_cases(), *facts);
     }
-    Run run(options, facts ? *facts : Facts());
-    if (facts) {
-        run.add(
-            device_result(Outcome::Skipped, "no fences here: VIDIOC_QUERY_FENCES answers ENOTTY"));
-    } else {
-        if (facts.error().outcome == Outcome::Skipped) {
-            run.lack(facts.error().message);
-        }
-        run.add(device_result(facts.error().outcome, facts.error().message));
+    Run run(options, Facts());
+    if (facts.error().outcome == Outcome::Skipped) {
+        run.lack(facts.error().message);
     }
+    run.add(device_result(facts.error().outcome, facts.error().message));
     return run.finish();
 }
 

@@ -29,11 +29,11 @@ struct Options {
 };
 
 /// Probes the device and runs the cases one after the other. After each the descriptors of the
-/// process must be what they were, and no fence pending. A device without fences gives one skipped
-/// result. Not from two threads at once.
+/// process must be what they were, and no fence pending. Of a device without fences one skipped
+/// result says so, for all the cases that need them. Not from two threads at once.
 Report run(const Options& options);
 
-/// The same with other cases, and without the device: for a device that is known, and for tests.
+/// The same with other cases, and without probing: for a device that is known, and for tests.
 Report run_cases(const Options& options, std::span<const Case> cases, const Facts& facts);
 
 }  // namespace v4lfence

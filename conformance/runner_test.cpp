@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdarg>
 #include <cstdio>
 #include <sstream>
 #include <string>
@@ -59,13 +58,19 @@ Options options_without_device() {
     return options;
 }
 
+Facts fenced() {
+    Facts facts;
+    facts.fenced = true;
+    return facts;
+}
+
 TEST(Runner, results_come_in_order_to_every_sink) {
     RecordingSink sink;
     std::ostringstream out;
     TextSink text(out);
     Options options = options_without_device();
     options.sinks = {&sink, &text};
-    const Report report = run_cases(options, three_cases, Facts());
+    const Report report = run_cases(options, three_cases, fenced());
     EXPECT_EQ(report.count(Outcome::Passed), 1U);
     EXPECT_EQ(report.exit_status(), 1);
     EXPECT_EQ(sink.begun, (std::vector<std::string>{"a@passes", "a@fails", "b@skips"}));
@@ -80,14 +85,35 @@ TEST(Runner, results_come_in_order_to_every_sink) {
 TEST(Runner, patterns_choose_cases) {
     Options options = options_without_device();
     options.patterns = {"b@*"};
-    const Report report = run_cases(options, three_cases, Facts());
+    const Report report = run_cases(options, three_cases, fenced());
     ASSERT_EQ(report.results.size(), 1U);
     EXPECT_EQ(report.results[0].name, "b@skips");
 }
 
+TEST(Runner, cases_that_need_fences_are_left_out_in_one_line) {
+    const std::array<Case, 3> cases{{
+        {"a@fences", "1.1", "", "Needs fences", break_promise},
+        library_case("a@library", "1.1", "", "Needs the library", break_promise),
+        plain_case("vb2@plain", "Needs nothing", pass),
+    }};
+    const Report report = run_cases(options_without_device(), cases, Facts());
+    ASSERT_EQ(report.results.size(), 2U);
+    EXPECT_EQ(report.results[0].name, "device@has-fences");
+    EXPECT_NE(report.results[0].message.find("left out: 2 cases"), std::string::npos);
+    EXPECT_EQ(report.results[1].name, "vb2@plain");
+    EXPECT_EQ(report.exit_status(), 0);
+}
+
+TEST(Runner, library_case_is_skipped_where_fences_are_the_kernels) {
+    const std::array<Case, 1> cases{
+        {library_case("a@library", "1.1", "", "Needs the library", break_promise)}};
+    const Report report = run_cases(options_without_device(), cases, fenced());
+    EXPECT_EQ(report.results[0].outcome, Outcome::Skipped);
+}
+
 TEST(Runner, leaked_descriptor_fails_the_case) {
     const std::array<Case, 1> cases{{{"a@leaks", "2.1", "", "Leaks", leak_descriptor}}};
-    const Report report = run_cases(options_without_device(), cases, Facts());
+    const Report report = run_cases(options_without_device(), cases, fenced());
     UniqueFd(leaked_fd).reset();
     EXPECT_EQ(report.results[0].outcome, Outcome::Failed);
     EXPECT_NE(report.results[0].message.find("descriptors open"), std::string::npos);
@@ -103,7 +129,7 @@ TEST(Runner, pending_fence_fails_the_case) {
         return 0;
     };
     const std::array<Case, 1> cases{{{"a@passes", "2.1", "", "Passes", pass}}};
-    const Report report = run_cases(options, cases, Facts());
+    const Report report = run_cases(options, cases, fenced());
     EXPECT_EQ(report.results[0].outcome, Outcome::Failed);
     EXPECT_EQ(report.results[0].message, "the case left 1 fences pending, expected 0");
 }
@@ -112,9 +138,9 @@ TEST(Runner, slow_case_is_skipped_unless_asked_for) {
     const std::array<Case, 1> cases{{{"a@slow", "5.7", "", "Slow", break_promise, Pace::Slow}}};
     Options options = options_without_device();
     options.slow = false;
-    EXPECT_EQ(run_cases(options, cases, Facts()).results[0].outcome, Outcome::Skipped);
+    EXPECT_EQ(run_cases(options, cases, fenced()).results[0].outcome, Outcome::Skipped);
     options.slow = true;
-    EXPECT_EQ(run_cases(options, cases, Facts()).results[0].outcome, Outcome::Failed);
+    EXPECT_EQ(run_cases(options, cases, fenced()).results[0].outcome, Outcome::Failed);
 }
 
 TEST(Runner, hung_case_is_reported_before_the_end) {
@@ -132,7 +158,7 @@ TEST(Runner, hung_case_is_reported_before_the_end) {
             }
         } sink;
         options.sinks = {&sink};
-        (void)run_cases(options, cases, Facts());
+        (void)run_cases(options, cases, fenced());
     };
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(hang(), testing::ExitedWithCode(1), "not ok a@hangs - hung for 50 ms");
@@ -149,40 +175,6 @@ int open_eventfd(const char*, int, ...) {
     return std::move(*sys::eventfd(0, 0)).release();
 }
 
-/// A capture node of the kernel that exists in this test alone.
-DeviceCalls fake_node(int (*ioctl)(int, unsigned long, ...)) {
-    DeviceCalls calls = raw_calls();
-    calls.open = open_eventfd;
-    calls.ioctl = ioctl;
-    return calls;
-}
-
-int answer_as_raw_node(int, unsigned long request, ...) {
-    if (request != VIDIOC_QUERYCAP) {
-        errno = ENOTTY;
-        return -1;
-    }
-    va_list arguments;
-    va_start(arguments, request);
-    auto* capability = va_arg(arguments, v4l2_capability*);
-    va_end(arguments);
-    capability->capabilities = V4L2_CAP_DEVICE_CAPS | V4L2_CAP_VIDEO_CAPTURE;
-    capability->device_caps = V4L2_CAP_VIDEO_CAPTURE;
-    return 0;
-}
-
-TEST(Runner, raw_node_gives_one_skip_and_success) {
-    Options options = options_without_device();
-    options.calls = fake_node(answer_as_raw_node);
-    const std::size_t descriptors = open_descriptors();
-    const Report report = run(options);
-    ASSERT_EQ(report.results.size(), 1U);
-    EXPECT_EQ(text_line(report.results[0]),
-              "skip device@has-fences - no fences here: VIDIOC_QUERY_FENCES answers ENOTTY");
-    EXPECT_EQ(report.exit_status(), 0);
-    EXPECT_EQ(open_descriptors(), descriptors);
-}
-
 int answer_as_no_video_node(int, unsigned long, ...) {
     errno = ENOTTY;
     return -1;
@@ -190,7 +182,8 @@ int answer_as_no_video_node(int, unsigned long, ...) {
 
 TEST(Runner, file_that_is_no_video_node_is_lacking) {
     Options options = options_without_device();
-    options.calls = fake_node(answer_as_no_video_node);
+    options.calls.open = open_eventfd;
+    options.calls.ioctl = answer_as_no_video_node;
     EXPECT_EQ(run(options).lacking, "/dev/none is no V4L2 device");
 }
 

@@ -178,6 +178,20 @@ int Stream::try_queue(unsigned index, const Fences& fences) {
     return call_qbuf(index, fences, argument);
 }
 
+int Stream::try_prepare(unsigned index) {
+    BufferArgument argument;
+    prepare(index, argument);
+    return device_.ioctl(VIDIOC_PREPARE_BUF, &argument.buffer);
+}
+
+Checked<> Stream::prepare_ahead(unsigned index) {
+    const int status = try_prepare(index);
+    if (status == -ENOTTY) {
+        return skipped("the device has no PREPARE_BUF");
+    }
+    return answers(status, 0, "PREPARE_BUF");
+}
+
 Checked<> Stream::queue_rest(unsigned first, bool out) {
     for (unsigned index = first; index < count(); ++index) {
         TRY(queue(index, {.out = out}));

@@ -88,6 +88,10 @@ public:
     Checked<> queue(unsigned index, const Fences& fences = {});
     /// QBUF, for what must fail: 0 or the negative errno. An out-fence is closed.
     int try_queue(unsigned index, const Fences& fences = {});
+    /// PREPARE_BUF: 0 or the negative errno.
+    int try_prepare(unsigned index);
+    /// PREPARE_BUF; skipped where the device has none.
+    Checked<> prepare_ahead(unsigned index);
     /// Every buffer from `first` on, without in-fence.
     Checked<> queue_rest(unsigned first, bool out = false);
 

@@ -28,8 +28,9 @@ constexpr const char* footer =
     "  v4lfence conform /dev/video0 --fences vgem --format junit --output report.xml\n"
     "  v4lfence conform /dev/video0 --raw               the node as the kernel has it\n"
     "\n"
-    "Nobody else may use the device meanwhile. A node that knows no fences is told so\n"
-    "once, and nothing is judged.\n"
+    "Nobody else may use the device meanwhile. Of a node that knows no fences, as with\n"
+    "--raw on a stock kernel, this is said once, and only the cases of plain videobuf2\n"
+    "behaviour (vb2@*) are judged.\n"
     "\n"
     "Exit status: 0 no case failed, 1 one did, 2 wrong usage, 77 the machine lacks\n"
     "something (the message says what).";
@@ -71,13 +72,17 @@ DeviceCalls library_calls() {
     calls.ioctl = v4lfence_ioctl;
     calls.mmap = v4lfence_mmap;
     calls.munmap = v4lfence_munmap;
+    calls.fcntl = raw_calls().fcntl;
+    calls.read = v4lfence_read;
     calls.poll = v4lfence_poll;
     calls.select = v4lfence_select;
     calls.epoll_ctl = v4lfence_epoll_ctl;
     calls.set_provider = v4lfence_set_provider;
     calls.set_deadline = v4lfence_set_deadline;
+    calls.set_rfc_caps = v4lfence_set_rfc_caps;
     calls.last_expiry = last_expiry;
     calls.get_stats = get_stats;
+    calls.merge = v4lfence_fence_merge;
     return calls;
 }
 

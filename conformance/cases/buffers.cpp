@@ -3,7 +3,8 @@
 // QUERYBUF, PREPARE_BUF, REQBUFS, CREATE_BUFS and REMOVE_BUFS around held buffers.
 
 #include "conformance/cases/cases.hpp"
-#include "conformance/stream.hpp"
+#include "conformance/held.hpp"
+#include "conformance/plain.hpp"
 
 namespace v4lfence {
 
@@ -50,19 +51,10 @@ Checked<> query_returns_no_descriptor(Rig& rig) {
     return {};
 }
 
-int prepare_buffer(Stream& stream, unsigned index, std::uint32_t flags = 0) {
-    BufferArgument argument;
-    stream.prepare(index, argument);
-    argument.buffer.flags = flags;
-    return stream.device().ioctl(VIDIOC_PREPARE_BUF, &argument.buffer);
-}
-
 Checked<> prepared_then_queued(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
-    if (prepare_buffer(stream, 0) == -ENOTTY) {
-        return skipped("the device has no PREPARE_BUF");
-    }
-    TRY(answers(prepare_buffer(stream, 1), 0, "PREPARE_BUF"));
+    TRY(stream.prepare_ahead(0));
+    TRY(stream.prepare_ahead(1));
     TestFence fence = TRY(rig.fence());
     const BufferView prepared = TRY(stream.look(0));
     CHECK(prepared.has(V4L2_BUF_FLAG_PREPARED), "flags are {:#x} after PREPARE_BUF",
@@ -81,9 +73,7 @@ Checked<> prepared_then_queued(Rig& rig) {
 /// What PREPARE_BUF answers carries no fence, and makes none.
 Checked<> prepare_has_no_fences(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
-    if (prepare_buffer(stream, 1) == -ENOTTY) {
-        return skipped("the device has no PREPARE_BUF");
-    }
+    TRY(stream.prepare_ahead(1));
     const std::size_t descriptors = open_descriptors();
     BufferArgument argument;
     stream.prepare(0, argument);
@@ -104,13 +94,11 @@ Checked<> prepare_has_no_fences(Rig& rig) {
 
 Checked<> prepare_of_held_refused(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
-    if (prepare_buffer(stream, 1) == -ENOTTY) {
-        return skipped("the device has no PREPARE_BUF");
-    }
+    TRY(stream.prepare_ahead(1));
     TestFence fence = TRY(rig.fence());
     TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
     const Snapshot before = TRY(snapshot(rig, stream));
-    TRY(answers(prepare_buffer(stream, 0), EINVAL, "PREPARE_BUF of a held buffer"));
+    TRY(answers(stream.try_prepare(0), EINVAL, "PREPARE_BUF of a held buffer"));
     TRY(same_as(before, rig, stream, "PREPARE_BUF of a held buffer"));
     return stream.is_held(0);
 }
@@ -131,11 +119,8 @@ Checked<> not_prepared_while_pending(Rig& rig) {
 }
 
 Checked<> reqbufs_refused_while_streaming(Rig& rig) {
-    Stream stream = TRY(Stream::open(rig));
-    TestFence fence = TRY(rig.fence());
-    TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
-    TRY(stream.queue_rest(1, true));
-    TRY(stream.start());
+    HeldStream held = TRY(hold_first(rig, {.rest_out = true}));
+    Stream& stream = held.stream;
     const Snapshot before = TRY(snapshot(rig, stream));
     for (const unsigned count : {0U, 3U}) {
         v4l2_requestbuffers request{};
@@ -147,7 +132,7 @@ Checked<> reqbufs_refused_while_streaming(Rig& rig) {
         TRY(same_as(before, rig, stream, "REQBUFS that was refused"));
     }
     TRY(fence_is_pending(stream.out_fence(0), "the out-fence of a held buffer"));
-    fence.end();
+    held.fence.end();
     TRY(stream.dequeue_good(0));
     return stream.stop();
 }
@@ -184,20 +169,8 @@ Checked<> created_beside_held(Rig& rig) {
     return stream.stop();
 }
 
-/// struct v4l2_remove_buffers of Linux 6.10.
-struct RemoveBuffers {
-    std::uint32_t index;
-    std::uint32_t count;
-    std::uint32_t type;
-    std::uint32_t reserved[13];
-};
-constexpr unsigned long remove_buffers_request = _IOWR('V', 104, RemoveBuffers);
-constexpr std::uint32_t supports_remove_buffers = 1U << 8;
-
 Checked<> remove_of_held_refused(Rig& rig) {
-    if ((rig.facts().memory & supports_remove_buffers) == 0) {
-        return skipped("the kernel has no REMOVE_BUFS for this queue");
-    }
+    TRY(has_remove_buffers(rig));
     Stream stream = TRY(Stream::open(rig));
     TestFence fence = TRY(rig.fence());
     TRY(stream.queue(1, {.in = fence.fd.get(), .out = true}));
@@ -226,7 +199,7 @@ Checked<> remove_of_held_refused(Rig& rig) {
 constexpr Case cases[] = {
     {"querybuf@held-keeps-fields", "3.2", "#88", "A held buffer reads as the program queued it",
      held_keeps_its_fields},
-    {"querybuf@no-descriptor", "3, 3.1", "#39 #52 #88", "QUERYBUF returns no fence",
+    {"querybuf@no-descriptor", "3, 3.1", "#39 #52 #61 #88 Q09", "QUERYBUF returns no fence",
      query_returns_no_descriptor},
     {"prepare@then-qbuf-with-fences", "1.1, 2", "#117 Q12", "A prepared buffer takes fences",
      prepared_then_queued},

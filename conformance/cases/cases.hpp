@@ -30,6 +30,15 @@ std::span<const Case> handle_cases();
 std::span<const Case> adoption_cases();
 std::span<const Case> thread_cases();
 std::span<const Case> minimum_cases();
+std::span<const Case> device_error_cases();
+std::span<const Case> provider_cases();
+std::span<const Case> provider_merge_cases();
+std::span<const Case> vb2_request_cases();
+std::span<const Case> vb2_state_cases();
+std::span<const Case> vb2_frame_cases();
+std::span<const Case> vb2_memory_cases();
+std::span<const Case> vb2_handle_cases();
+std::span<const Case> vb2_waiting_cases();
 std::span<const Case> unplug_cases();
 
 }  // namespace v4lfence

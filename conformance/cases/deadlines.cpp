@@ -207,7 +207,7 @@ constexpr Case cases[] = {
     {"deadline@in-time-good", "5.6", "", "A fence that ends in time is good", in_time_is_good},
     {"deadline@none-waits", "5.6", "#105", "By default a buffer waits for as long as it takes",
      waits_by_default, Pace::Slow},
-    {"bound@streamon-after-12s", "5.7", "",
+    {"bound@streamon-after-12s", "5.7", "V10",
      "Kernel-waitable out-fences end at their bound, and their buffers carry ERROR",
      streamon_after_bound, Pace::Slow},
 };

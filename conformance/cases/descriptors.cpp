@@ -67,7 +67,8 @@ Checked<> queue_at_each_limit(Rig& rig, Stream& stream, unsigned index, const Fe
             status = stream.try_queue(index, fences);
         }
         if (status == 0) {
-            return {};
+            return fences.out ? fence_is_pending(stream.out_fence(index), "its out-fence")
+                              : Checked<>();
         }
         const std::string what = fmt::format("QBUF with {} free descriptors", free);
         TRY(answers(status, EMFILE, what));
@@ -95,16 +96,19 @@ Checked<> emfile_at_each(Rig& rig) {
     return stream.stop();
 }
 
-/// Everything that the first fence of a file opens.
-Checked<> emfile_at_first_use(Rig& rig) {
+/// Everything that the first fence of a file opens; `chosen`: but for its provider.
+Checked<> first_use_at_each_limit(Rig& rig, bool chosen) {
     TestFence fence = TRY(rig.fence());
     for (unsigned free = 0; free < tries_max; ++free) {
         Stream stream = TRY(Stream::open(rig, {.fenced = false}));
+        if (chosen) {
+            TRY(rig.choose_provider(stream.device()));
+        }
         const Snapshot before = TRY(snapshot(rig, stream));
         int status = 0;
         {
             const FewDescriptors limit(free);
-            if (!rig.choose_provider(stream.device())) {
+            if (!chosen && !rig.choose_provider(stream.device())) {
                 status = -EMFILE;
             } else {
                 status = stream.try_queue(0, {.in = fence.fd.get(), .out = true});
@@ -118,12 +122,21 @@ Checked<> emfile_at_first_use(Rig& rig) {
             TRY(stream.dequeue_good(0));
             return stream.stop();
         }
-        TRY(answers(status, EMFILE, fmt::format("the first QBUF with {} free descriptors", free)));
+        const std::string what = fmt::format("the first QBUF with {} free descriptors", free);
+        TRY(answers(status, EMFILE, what));
+        if (chosen) {
+            TRY(same_as(before, rig, stream, what));
+        }
         const Snapshot after = TRY(snapshot(rig, stream));
         CHECK(after.flags == before.flags, "a refused first QBUF changed the state of a buffer");
         TRY(stream.queue(1));
     }
     return failed(fmt::format("the first QBUF fails even with {} free descriptors", tries_max));
+}
+
+Checked<> emfile_at_first_use(Rig& rig) {
+    TRY(first_use_at_each_limit(rig, false));
+    return first_use_at_each_limit(rig, true);
 }
 
 Checked<> emfile_while_streaming(Rig& rig) {
@@ -196,7 +209,7 @@ Checked<> none_grow(Rig& rig) {
 }
 
 constexpr Case cases[] = {
-    {"descriptors@emfile-at-each", "2, 2.1, 2.3", "#66 #78 #95",
+    {"descriptors@emfile-at-each", "2, 2.1, 2.3", "#20 #66 #78 #90 #95",
      "QBUF without a free descriptor fails with EMFILE and changes nothing, wherever it hits",
      emfile_at_each},
     {"descriptors@emfile-at-first-use", "2, 2.1", "#66 #78",

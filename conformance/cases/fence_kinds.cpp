@@ -15,6 +15,13 @@ namespace v4lfence {
 
 namespace {
 
+Checked<> takes_pollables(const Rig& rig) {
+    if (!rig.facts().takes_pollables) {
+        return skipped("this device takes sync_files alone");
+    }
+    return {};
+}
+
 /// Holds buffer 0 by `fd`, sees it held, ends it, sees the frame.
 Checked<> holds_until(Rig& rig, int fd, const std::function<Checked<>()>& end,
                       bool ends_well = true) {
@@ -54,11 +61,13 @@ Checked<> provider_fence(Rig& rig) {
 }
 
 Checked<> pipe_readable(Rig& rig) {
+    TRY(takes_pollables(rig));
     sys::Pipe pipe = TRY(sys::pipe(0));
     return holds_until(rig, pipe.read_end.get(), [&] { return write_byte(pipe.write_end.get()); });
 }
 
 Checked<> pipe_hung_up(Rig& rig) {
+    TRY(takes_pollables(rig));
     sys::Pipe pipe = TRY(sys::pipe(0));
     return holds_until(
         rig, pipe.read_end.get(),
@@ -70,11 +79,13 @@ Checked<> pipe_hung_up(Rig& rig) {
 }
 
 Checked<> socket_readable(Rig& rig) {
+    TRY(takes_pollables(rig));
     sys::SocketPair pair = TRY(sys::socketpair(0));
     return holds_until(rig, pair.first.get(), [&] { return write_byte(pair.second.get()); });
 }
 
 Checked<> socket_hung_up(Rig& rig) {
+    TRY(takes_pollables(rig));
     sys::SocketPair pair = TRY(sys::socketpair(0));
     return holds_until(
         rig, pair.first.get(),
@@ -86,11 +97,13 @@ Checked<> socket_hung_up(Rig& rig) {
 }
 
 Checked<> eventfd_counts(Rig& rig) {
+    TRY(takes_pollables(rig));
     const UniqueFd event = TRY(sys::eventfd(0, 0));
     return holds_until(rig, event.get(), [&] { return write_count(event.get()); });
 }
 
 Checked<> ended_kinds_hold_nothing(Rig& rig) {
+    TRY(takes_pollables(rig));
     Stream stream = TRY(Stream::open(rig));
     const UniqueFd event = TRY(sys::eventfd(1, 0));
     sys::Pipe pipe = TRY(sys::pipe(0));
@@ -129,6 +142,7 @@ Checked<PlaneMemory> fenced_dma_buf(Rig& rig, int sync_file, std::uint32_t acces
 }
 
 Checked<> dma_buf_waits(Rig& rig) {
+    TRY(takes_pollables(rig));
     for (const std::uint32_t access : {DMA_BUF_SYNC_WRITE, DMA_BUF_SYNC_READ}) {
         FenceMaker kernel_fences = TRY(FenceMaker::open("vgem"));
         TestFence fence = TRY(kernel_fences.make());
@@ -142,6 +156,7 @@ Checked<> dma_buf_waits(Rig& rig) {
 }
 
 Checked<> idle_dma_buf_holds_nothing(Rig& rig) {
+    TRY(takes_pollables(rig));
     constexpr std::size_t some_bytes = 4096;
     const PlaneMemory memory = TRY(allocate_dma_buf(rig.calls(), some_bytes));
     Stream stream = TRY(Stream::open(rig));

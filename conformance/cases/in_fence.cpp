@@ -5,34 +5,20 @@
 #include <vector>
 
 #include "conformance/cases/cases.hpp"
-#include "conformance/stream.hpp"
+#include "conformance/held.hpp"
 #include "v4lfence/base/syscall.hpp"
 
 namespace v4lfence {
 
 namespace {
 
-Checked<> untouched(const Stream& stream, unsigned index) {
-    const std::size_t changed = stream.changed_bytes(index);
-    CHECK(changed == 0, "{} bytes of held buffer {} were written, expected none", changed, index);
-    return {};
-}
-
 Checked<> pending_holds(Rig& rig) {
-    Stream stream = TRY(Stream::open(rig));
-    TestFence fence = TRY(rig.fence());
-    stream.paint_buffer(0);
-    TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
-    TRY(stream.queue_rest(1));
-    TRY(stream.start());
-    TRY(stream.nothing_to_dequeue());
-    TRY(stream.is_held(0));
-    TRY(untouched(stream, 0));
-    TRY(stays_pending(stream.out_fence(0), "the out-fence of a held buffer"));
-    fence.end();
-    TRY(stream.dequeue_good(0));
-    CHECK(stream.changed_bytes(0) > 0, "the frame that came back holds what was painted before");
-    return stream.stop();
+    HeldStream held = TRY(hold_first(rig));
+    TRY(stays_pending(held.stream.out_fence(0), "the out-fence of a held buffer"));
+    TRY(release_first(held));
+    CHECK(held.stream.changed_bytes(0) > 0,
+          "the frame that came back holds what was painted before");
+    return held.stream.stop();
 }
 
 Checked<> qbuf_reports_pending(Rig& rig) {
@@ -74,22 +60,16 @@ Checked<> ended_is_given_at_once(Rig& rig) {
 }
 
 Checked<> closed_after_qbuf_still_holds(Rig& rig) {
-    Stream stream = TRY(Stream::open(rig));
-    TestFence fence = TRY(rig.fence());
-    TRY(stream.queue(0, {.in = fence.fd.get()}));
-    fence.fd.reset();
-    TRY(stream.queue_rest(1));
-    TRY(stream.start());
-    TRY(stream.nothing_to_dequeue());
-    TRY(stream.is_held(0));
-    fence.end();
-    TRY(stream.dequeue_good(0));
-    return stream.stop();
+    HeldStream held = TRY(hold_first(rig, {.out = false}));
+    held.fence.fd.reset();
+    TRY(release_first(held));
+    return held.stream.stop();
 }
 
 Checked<> descriptor_zero_waits(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
     TestFence fence = TRY(rig.fence());
+    stream.paint_buffer(0);
     UniqueFd input = TRY(sys::dup_high(0));
     UniqueFd(0).reset();
     UniqueFd zero = TRY(sys::dup(fence.fd.get()));
@@ -100,21 +80,17 @@ Checked<> descriptor_zero_waits(Rig& rig) {
     const bool back = std::move(restored).release() == 0;
     CHECK(number == 0 && back, "descriptor 0 could not be used");
     TRY(answers(status, 0, "QBUF with an in-fence at descriptor 0"));
-    TRY(stream.queue_rest(1));
-    TRY(stream.start());
-    TRY(stream.nothing_to_dequeue());
-    TRY(stream.is_held(0));
-    fence.end();
-    TRY(stream.dequeue_good(0));
-    return stream.stop();
+    HeldStream held{std::move(stream), std::move(fence)};
+    TRY(held.stream.queue_rest(1));
+    TRY(held.stream.start());
+    TRY(release_first(held));
+    return held.stream.stop();
 }
 
 Checked<> ends_before_stream(Rig& rig) {
-    Stream stream = TRY(Stream::open(rig));
-    TestFence fence = TRY(rig.fence());
-    TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
-    TRY(stream.queue_rest(1));
-    fence.end();
+    HeldStream held = TRY(hold_first(rig, {.start = false}));
+    Stream& stream = held.stream;
+    held.fence.end();
     TRY(eventually([&]() -> Checked<bool> { return !TRY(stream.look(0)).in_pending(); },
                    "the in-fence to be seen ended before STREAMON"));
     TRY(stays_pending(stream.out_fence(0), "the out-fence before STREAMON"));
@@ -142,27 +118,19 @@ Checked<> all_pending_then_start(Rig& rig) {
 Checked<> queued_while_streaming_holds(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
     TRY(stream.start());
-    TestFence fence = TRY(rig.fence());
-    stream.paint_buffer(0);
-    TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
-    TRY(stream.queue_rest(1));
-    TRY(stream.nothing_to_dequeue());
-    TRY(stream.is_held(0));
-    TRY(untouched(stream, 0));
-    fence.end();
-    TRY(stream.dequeue_good(0));
-    return stream.stop();
+    HeldStream held{std::move(stream), TRY(rig.fence())};
+    held.stream.paint_buffer(0);
+    TRY(held.stream.queue(0, {.in = held.fence.fd.get(), .out = true}));
+    TRY(held.stream.queue_rest(1));
+    TRY(release_first(held));
+    return held.stream.stop();
 }
 
 Checked<> one_fence_for_many(Rig& rig) {
-    Stream stream = TRY(Stream::open(rig));
-    TestFence fence = TRY(rig.fence());
-    for (unsigned index = 0; index < stream.count(); ++index) {
-        TRY(stream.queue(index, {.in = fence.fd.get()}));
-    }
-    TRY(stream.start());
+    HeldStream held = TRY(hold_all(rig, {.out = false}));
+    Stream& stream = held.stream;
     TRY(stream.nothing_to_dequeue());
-    fence.end();
+    held.fence.end();
     const unsigned due = stream.count() - rig.facts().keeps;
     for (unsigned index = 0; index < due; ++index) {
         TRY(stream.dequeue_good(index));
@@ -221,14 +189,14 @@ Checked<> in_and_out_at_once(Rig& rig) {
 }
 
 constexpr Case cases[] = {
-    {"in-fence@pending-holds-buffer", "4.2, 3.2, 2.2", "#7 #120",
+    {"in-fence@pending-holds-buffer", "4.2, 3.2, 2.2", "#7 #120 Q01",
      "The device does not get a buffer before its in-fence has ended", pending_holds},
-    {"in-fence@pending-reported-live", "3", "#48 #88",
+    {"in-fence@pending-reported-live", "3", "#48 #85 #88 #106",
      "QBUF and QUERYBUF report IN_FENCE while it is pending", qbuf_reports_pending},
-    {"in-fence@ended-given-at-once", "4.2", "#8 #14",
+    {"in-fence@ended-given-at-once", "4.2", "#8 #14 #87 Q13",
      "A fence that has ended before QBUF holds nothing", ended_is_given_at_once},
-    {"in-fence@closed-after-qbuf-holds", "2", "", "The program may close its fence after QBUF",
-     closed_after_qbuf_still_holds},
+    {"in-fence@closed-after-qbuf-holds", "2", "#21 Q14",
+     "The program may close its fence after QBUF", closed_after_qbuf_still_holds},
     {"in-fence@descriptor-zero-holds", "2", "#11 #38", "0 is a descriptor like any other",
      descriptor_zero_waits},
     {"in-fence@ends-before-streamon", "4.3", "#120", "A fence may end before STREAMON",
@@ -241,7 +209,7 @@ constexpr Case cases[] = {
      one_fence_for_many},
     {"in-fence@chain-of-out-fences", "4.3, 4.2", "#44 #96", "Out-fences serve as in-fences",
      chain_runs},
-    {"in-fence@with-out-fence", "1.1, 3", "#91 #96",
+    {"in-fence@with-out-fence", "1.1, 3", "#91 #96 Q08",
      "One field carries the in-fence in and the out-fence out", in_and_out_at_once},
 };
 

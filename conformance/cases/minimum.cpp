@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conformance/cases/cases.hpp"
+#include "conformance/faults.hpp"
 #include "conformance/stream.hpp"
 
 namespace v4lfence {
@@ -123,21 +124,10 @@ Checked<> exactly_enough_streams(Rig& rig) {
     return stream.stop();
 }
 
-/// vivid's button that makes the next start of a stream fail ("Inject VIDIOC_STREAMON Error").
-constexpr std::uint32_t fail_next_start = 0x00f0f045;
-
-Checked<> let_next_start_fail(Stream& stream) {
-    v4l2_control control{fail_next_start, 1};
-    if (stream.device().ioctl(VIDIOC_S_CTRL, &control) < 0) {
-        return skipped("the driver cannot be made to fail its start");
-    }
-    return {};
-}
-
 Checked<> failed_start_told_by_streamon(Rig& rig) {
     Stream stream = TRY(open_for(rig));
     TRY(stream.queue_rest(0, true));
-    TRY(let_next_start_fail(stream));
+    TRY(inject(stream.device(), Fault::StartStream));
     int type = static_cast<int>(rig.facts().type);
     CHECK(stream.device().ioctl(VIDIOC_STREAMON, &type) < 0, "STREAMON hid a start that failed");
     TRY(stream.is_queued(0));
@@ -155,7 +145,7 @@ Checked<> failed_start_told_by_qbuf(Rig& rig) {
         TRY(stream.queue(index, {.out = true}));
     }
     TRY(stream.start());
-    TRY(let_next_start_fail(stream));
+    TRY(inject(stream.device(), Fault::StartStream));
     CHECK(stream.try_queue(last, {.out = true}) < 0, "QBUF hid a start that failed");
     TRY(stream.is_dequeued(last));
     TRY(stream.is_queued(0));
@@ -174,7 +164,7 @@ Checked<> failed_start_fails_queue(Rig& rig) {
         TRY(stream.queue(index, {.out = true}));
     }
     TRY(stream.start());
-    TRY(let_next_start_fail(stream));
+    TRY(inject(stream.device(), Fault::StartStream));
     fence.end();
     const FenceStatus status = TRY(fence_ends(stream.out_fence(0), "an out-fence"));
     CHECK(!rig.facts().errors() || status.error == -EIO,
@@ -190,7 +180,7 @@ Checked<> failed_start_fails_queue(Rig& rig) {
 }
 
 constexpr Case cases[] = {
-    {"minimum@below-nothing-comes", "4.3", "#9", "Below the driver's minimum nothing starts",
+    {"minimum@below-nothing-comes", "4.3", "#9 #13", "Below the driver's minimum nothing starts",
      below_minimum_nothing},
     {"minimum@held-do-not-count", "4.3", "#15", "Held buffers do not count toward it",
      held_do_not_count},

@@ -202,18 +202,18 @@ Checked<> any_mix_runs(Rig& rig) {
 }
 
 constexpr Case cases[] = {
-    {"order@fences-end-in-any-order", "4.1, 4.2", "#16 #17 #83",
+    {"order@fences-end-in-any-order", "4.1, 4.2", "#16 #17 #83 #108 Q02",
      "All 24 orders of four fences give frames in the order of QBUF", any_end_order},
     {"order@reversed-while-streaming", "4.1, 4.3", "#16 #75",
      "Nothing passes a held buffer while the stream runs", end_order_while_streaming},
-    {"order@unfenced-waits-behind-held", "1.1, 4.2", "#14 #15 #53",
+    {"order@unfenced-waits-behind-held", "1.1, 4.2", "#14 #15 #53 Q03",
      "A later buffer without a fence waits too", unfenced_waits_behind_held},
     {"order@ready-prefix-passes", "4.2, 4.3", "#15 #75 #121",
      "What is before a held buffer is given, what is behind it is not", prefix_passes},
     {"order@one-end-gives-all-ready", "4.3", "#75",
      "The end of the first fence gives every ready buffer behind it", first_end_gives_all},
     {"order@each-given-once", "4.1", "#9 #99", "Each buffer comes back once", each_given_once},
-    {"order@any-mix", "1.1", "#14 #53", "Fenced and unfenced QBUFs mix at will", any_mix_runs},
+    {"order@any-mix", "1.1", "#14 #53 #109", "Fenced and unfenced QBUFs mix at will", any_mix_runs},
 };
 
 }  // namespace

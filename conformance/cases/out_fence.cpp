@@ -32,6 +32,25 @@ Checked<> pending_until_done(Rig& rig) {
     return stream.stop();
 }
 
+/// Frames that nobody fetches keep the device readable, which wakes once for each and not for ever.
+Checked<> unfetched_frames_do_not_spin(Rig& rig) {
+    Stream stream = TRY(Stream::open(rig));
+    const auto before = rig.stats();
+    if (!before) {
+        return skipped("the library counts no wake-ups");
+    }
+    TRY(stream.queue_rest(0, true));
+    TRY(stream.start());
+    for (unsigned index = 0; index < stream.count() - rig.facts().keeps; ++index) {
+        TRY(fence_ends(stream.out_fence(index), "an out-fence whose frame nobody fetches"));
+    }
+    const std::uint64_t wakeups = TRY(rig.stats()).wakeups - before->wakeups;
+    const std::uint64_t wakeups_max = 4 * std::uint64_t{stream.count()};
+    CHECK(wakeups <= wakeups_max, "{} wake-ups for {} frames, expected at most {}", wakeups,
+          stream.count(), wakeups_max);
+    return stream.stop();
+}
+
 Checked<> close_on_exec(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
     TRY(stream.queue(0, {.out = true}));
@@ -212,9 +231,11 @@ Checked<> each_qbuf_a_new_one(Rig& rig) {
 }
 
 constexpr Case cases[] = {
-    {"out-fence@pending-until-done", "3, 4.8", "#96 #107",
+    {"out-fence@pending-until-done", "3, 4.8, 6.3", "#96 #107",
      "An out-fence ends when the device is finished, and DQBUF has the buffer then",
      pending_until_done},
+    {"out-fence@unfetched-no-spinning", "6.3", "",
+     "Frames that nobody fetches wake the library once each", unfetched_frames_do_not_spin},
     {"out-fence@close-on-exec", "3", "", "The descriptor is close-on-exec", close_on_exec},
     {"out-fence@kind-as-announced", "1.2", "", "Kernel-waitable fences are sync_files, others not",
      kind_as_announced},

@@ -127,6 +127,9 @@ Checked<> child_streams_by_itself(Rig& rig) {
 }
 
 Checked<> unfenced_file_works_in_child(Rig& rig) {
+    if (!rig.has_node()) {
+        return skipped("a virtual device lives in the process that opened it");
+    }
     Stream stream = TRY(Stream::open(rig, {.fenced = false}));
     TRY(stream.queue_rest(0));
     TRY(stream.start());
@@ -248,10 +251,10 @@ Checked<> other_process_sees_the_kernels(Rig& rig) {
 }
 
 constexpr Case cases[] = {
-    {"fork@fenced-file-eio", "7.4", "", "In the child a fenced file answers EIO",
-     child_answers_eio},
-    {"fork@child-may-reopen", "7.4", "", "The child's close ends no fence, and it may open anew",
-     child_may_reopen},
+    library_case("fork@fenced-file-eio", "7.4", "", "In the child a fenced file answers EIO",
+                 child_answers_eio),
+    library_case("fork@child-may-reopen", "7.4", "",
+                 "The child's close ends no fence, and it may open anew", child_may_reopen),
     {"fork@close-in-child-while-busy", "7.4", "",
      "The child's close returns though a thread of the parent waits in DQBUF",
      child_closes_beside_a_waiter},
@@ -262,7 +265,7 @@ constexpr Case cases[] = {
      child_streams_by_itself},
     {"fork@unfenced-file-works", "7.4, 6.1", "", "Without fences the child uses the file as ever",
      unfenced_file_works_in_child},
-    {"process@killed-ends-fences", "5.5", "#93", "kill -9 ends every fence that was handed out",
+    {"process@killed-ends-fences", "5.5", "#93 V15", "kill -9 ends every fence that was handed out",
      killed_ends_fences},
     {"process@killed-with-living-child", "5.5, 7.4", "#93",
      "Also when a forked child of the process lives on", killed_with_living_child},

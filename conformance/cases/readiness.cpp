@@ -2,35 +2,19 @@
 //
 // poll, select and epoll on a file whose buffers wait for fences.
 
+#include "conformance/readiness.hpp"
+
 #include <array>
 #include <vector>
 
 #include "conformance/bounded.hpp"
 #include "conformance/cases/cases.hpp"
-#include "conformance/stream.hpp"
+#include "conformance/held.hpp"
 #include "v4lfence/base/syscall.hpp"
 
 namespace v4lfence {
 
 namespace {
-
-/// A stream that is on, every buffer held by one fence.
-struct HeldStream {
-    Stream stream;
-    TestFence fence;
-};
-
-Checked<HeldStream> hold_all(Rig& rig, bool start = true) {
-    Stream stream = TRY(Stream::open(rig));
-    HeldStream held{std::move(stream), TRY(rig.fence())};
-    for (unsigned index = 0; index < held.stream.count(); ++index) {
-        TRY(held.stream.queue(index, {.in = held.fence.fd.get(), .out = true}));
-    }
-    if (start) {
-        TRY(held.stream.start());
-    }
-    return held;
-}
 
 Checked<> poll_hides_error(Rig& rig) {
     HeldStream held = TRY(hold_all(rig));
@@ -74,59 +58,22 @@ Checked<> poll_wakes(Rig& rig) {
     return held.stream.stop();
 }
 
-int select_once(const Rig& rig, int fd, fd_set& readable, fd_set& writable, fd_set& exceptional,
-                int ms) {
-    FD_ZERO(&readable);
-    FD_ZERO(&writable);
-    FD_ZERO(&exceptional);
-    FD_SET(fd, &readable);
-    FD_SET(fd, &writable);
-    FD_SET(fd, &exceptional);
-    timeval timeout{ms / 1000, (ms % 1000) * 1000};
-    return rig.calls().select(fd + 1, &readable, &writable, &exceptional, &timeout);
-}
-
 Checked<> select_hides_error(Rig& rig) {
     HeldStream held = TRY(hold_all(rig));
     const int fd = held.stream.device().fd();
-    fd_set readable;
-    fd_set writable;
-    fd_set exceptional;
-    int count = select_once(rig, fd, readable, writable, exceptional, settle_ms);
-    CHECK(count == 0 && !FD_ISSET(fd, &readable) && !FD_ISSET(fd, &writable) &&
-              !FD_ISSET(fd, &exceptional),
-          "select says {} ready while all is held, expected none", count);
+    const Selected early = TRY(select_once(rig, fd, settle_ms));
+    CHECK(early.count == 0 && !early.readable && !early.writable && !early.exceptional,
+          "select says {} ready while all is held, expected none", early.count);
     held.fence.end();
-    count = select_once(rig, fd, readable, writable, exceptional, must_happen_ms);
-    CHECK(count == 1 && FD_ISSET(fd, &readable), "select says {} ready, expected readable", count);
+    const Selected ready = TRY(select_once(rig, fd, must_happen_ms));
+    CHECK(ready.count == 1 && ready.readable, "select says {} ready, expected readable",
+          ready.count);
     TRY(held.stream.dequeue_good(0));
     return held.stream.stop();
 }
 
-constexpr std::uint64_t epoll_word = 0x1234567890abcdef;
-
-Checked<UniqueFd> epoll_with(const Rig& rig, int fd, std::uint32_t events) {
-    UniqueFd epoll = TRY(sys::epoll_create());
-    epoll_event event{};
-    event.events = events;
-    event.data.u64 = epoll_word;
-    CHECK(rig.calls().epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0, "EPOLL_CTL_ADD: {}",
-          errno_name(errno));
-    return epoll;
-}
-
-/// The events of the file, 0 when there are none.
-Checked<std::uint32_t> epoll_events(int epoll, int ms) {
-    std::array<epoll_event, 4> events{};
-    const std::size_t count = TRY(sys::epoll_wait(epoll, events, ms));
-    CHECK(count <= 1, "epoll_wait says {} files, one was added", count);
-    CHECK(count == 0 || events[0].data.u64 == epoll_word, "epoll_wait returned the data {:#x}",
-          std::uint64_t{events[0].data.u64});
-    return count == 0 ? 0 : std::uint32_t{events[0].events};
-}
-
 Checked<> epoll_tells_the_truth(Rig& rig, std::uint32_t extra, bool add_before_start) {
-    HeldStream held = TRY(hold_all(rig, !add_before_start));
+    HeldStream held = TRY(hold_all(rig, {.start = !add_before_start}));
     const UniqueFd epoll = TRY(epoll_with(rig, held.stream.device().fd(), EPOLLIN | extra));
     if (add_before_start) {
         TRY(held.stream.start());
@@ -200,11 +147,7 @@ Checked<> failed_buffer_is_announced(Rig& rig) {
     CHECK(early == 0, "epoll says {:#x} while all is held", early);
     fence.end(-EIO);
     TRY(stream.becomes_readable());
-    fd_set readable;
-    fd_set writable;
-    fd_set exceptional;
-    const int count = select_once(rig, fd, readable, writable, exceptional, must_happen_ms);
-    CHECK(count >= 1 && FD_ISSET(fd, &readable), "select does not say readable");
+    CHECK(TRY(select_once(rig, fd, must_happen_ms)).readable, "select does not say readable");
     const std::uint32_t ready = TRY(epoll_events(epoll.get(), must_happen_ms));
     CHECK((ready & EPOLLIN) != 0, "epoll says {:#x}, expected EPOLLIN", ready);
     TRY(stream.dequeue_bad(0));
@@ -215,7 +158,7 @@ Checked<> failed_buffer_is_announced(Rig& rig) {
 }
 
 Checked<> stopped_says_error(Rig& rig) {
-    HeldStream held = TRY(hold_all(rig, false));
+    HeldStream held = TRY(hold_all(rig, {.start = false}));
     int revents = held.stream.device().poll(POLLIN, 0);
     CHECK(revents == POLLERR, "poll says {:#x} before STREAMON, expected POLLERR", revents);
     TRY(held.stream.start());

@@ -215,7 +215,7 @@ Checked<> finished_and_not_fetched(Rig& rig) {
 }
 
 constexpr Case cases[] = {
-    {"streamoff@held-cancelled", "5.4", "#73 #76 #93 #110",
+    {"streamoff@held-cancelled", "5.4", "#73 #76 #93 #110 Q10",
      "Held buffers are never given, and their out-fences end with ECANCELED", held_is_cancelled},
     {"streamoff@given-end", "5.4", "#110 #123",
      "What the driver finished ends well, the rest with ECANCELED", given_ends},

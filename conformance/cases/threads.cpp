@@ -10,7 +10,7 @@
 
 #include "conformance/bounded.hpp"
 #include "conformance/cases/cases.hpp"
-#include "conformance/stream.hpp"
+#include "conformance/held.hpp"
 #include "v4lfence/base/syscall.hpp"
 
 namespace v4lfence {
@@ -20,19 +20,8 @@ namespace {
 constexpr StreamOptions blocking{.memory = V4L2_MEMORY_MMAP, .count = 0, .open_flags = O_RDWR};
 
 /// A stream whose buffers all wait for one fence, so that DQBUF blocks.
-struct BlockedStream {
-    Stream stream;
-    TestFence fence;
-};
-
-Checked<BlockedStream> block(Rig& rig) {
-    Stream stream = TRY(Stream::open(rig, blocking));
-    BlockedStream blocked{std::move(stream), TRY(rig.fence())};
-    for (unsigned index = 0; index < blocked.stream.count(); ++index) {
-        TRY(blocked.stream.queue(index, {.in = blocked.fence.fd.get(), .out = true}));
-    }
-    TRY(blocked.stream.start());
-    return blocked;
+Checked<HeldStream> block(Rig& rig) {
+    return hold_all(rig, {.stream = blocking});
 }
 
 /// DQBUF on a thread; the answer must be `error`, 0 for a buffer.
@@ -43,7 +32,7 @@ BoundedThread dequeue_beside(Stream& stream, int error) {
 }
 
 Checked<> waits_for_the_fence(Rig& rig) {
-    BlockedStream blocked = TRY(block(rig));
+    HeldStream blocked = TRY(block(rig));
     BoundedThread waiter = dequeue_beside(blocked.stream, 0);
     TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
     blocked.fence.end();
@@ -52,7 +41,7 @@ Checked<> waits_for_the_fence(Rig& rig) {
 }
 
 Checked<> ended_by_streamoff(Rig& rig) {
-    BlockedStream blocked = TRY(block(rig));
+    HeldStream blocked = TRY(block(rig));
     BoundedThread waiter = dequeue_beside(blocked.stream, EINVAL);
     TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
     TRY(blocked.stream.stop());
@@ -61,7 +50,7 @@ Checked<> ended_by_streamoff(Rig& rig) {
 
 /// The blocked DQBUF belongs to a stream that is over, however soon the next one begins.
 Checked<> restarted_meanwhile(Rig& rig) {
-    BlockedStream blocked = TRY(block(rig));
+    HeldStream blocked = TRY(block(rig));
     Stream& stream = blocked.stream;
     const int in_fence = blocked.fence.fd.get();
     for (unsigned round = 0; round < 10; ++round) {
@@ -107,6 +96,9 @@ Checked<> ended_by_streamoff_in_kernel(Rig& rig) {
 
 /// close() does not end that DQBUF, which has the file open for itself, and need not wait for it.
 Checked<> close_beside_unfenced_dqbuf(Rig& rig) {
+    if (!rig.has_node()) {
+        return skipped("a virtual file is no file of the kernel's to be told directly");
+    }
     Stream stream = TRY(Stream::open(rig, {.open_flags = O_RDWR, .fenced = false}));
     const UniqueFd same_file = TRY(sys::dup(stream.device().fd()));
     TRY(run_dry(rig, stream, {}));
@@ -129,7 +121,7 @@ Checked<> close_beside_unfenced_dqbuf(Rig& rig) {
 }
 
 Checked<> second_waiter_is_busy(Rig& rig) {
-    BlockedStream blocked = TRY(block(rig));
+    HeldStream blocked = TRY(block(rig));
     BoundedThread first = dequeue_beside(blocked.stream, 0);
     TRY(first.falls_asleep("a blocking DQBUF while all is held"));
     BoundedThread second = dequeue_beside(blocked.stream, EBUSY);
@@ -141,7 +133,7 @@ Checked<> second_waiter_is_busy(Rig& rig) {
 }
 
 Checked<> signal_interrupts(Rig& rig) {
-    BlockedStream blocked = TRY(block(rig));
+    HeldStream blocked = TRY(block(rig));
     BoundedThread waiter = dequeue_beside(blocked.stream, EINTR);
     TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
     const Deadline deadline = deadline_in(must_happen_ms);
@@ -156,7 +148,7 @@ Checked<> signal_interrupts(Rig& rig) {
 }
 
 Checked<> calls_pass_a_waiter(Rig& rig) {
-    BlockedStream blocked = TRY(block(rig));
+    HeldStream blocked = TRY(block(rig));
     BoundedThread waiter = dequeue_beside(blocked.stream, 0);
     TRY(waiter.falls_asleep("a blocking DQBUF while all is held"));
     BoundedThread other([&]() -> Checked<> {
@@ -187,7 +179,7 @@ void* dequeue_until_cancelled(void* opaque) {
 }
 
 Checked<> cancelled_waiter_harmless(Rig& rig) {
-    BlockedStream blocked = TRY(block(rig));
+    HeldStream blocked = TRY(block(rig));
     BufferArgument buffer;
     blocked.stream.name(0, buffer);
     CancelArgument argument{&rig.calls(), blocked.stream.device().fd(), &buffer.buffer, false};

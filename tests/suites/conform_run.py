@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs `v4lfence conform` in a guest and reports each case under the name of its configuration."""
+"""Runs `v4lfence conform` and reports each case under the name of its configuration."""
 
 import json
 import shutil
@@ -49,11 +49,6 @@ def problem_of(judged, ended, expected):
 
 
 def conform_raw(report, name, node):
-    """The kernel's own node has no fences, and is told so once."""
-    ended = guest.run(guest.program, "conform", node, "--raw")
-    said = [line for line in ended.stdout.splitlines() if "no fences" in line]
-    problem = None
-    if ended.status != 0 or len(said) != 1:
-        problem = f"{ended.how()} and said {len(said)} times that there are none: " \
-                  f"{ended.last_words()}"
-    report.tell(name, problem)
+    """The kernel's own node is told once that it has no fences, and keeps what plain cases say of
+    it: they expect nothing that a stock kernel does not do."""
+    conform(report, name, node, "user", ["--raw"], {"driver": "vivid", "provider": ""})
