@@ -99,4 +99,9 @@ Result<AbstractName> peer_name(int fd) {
     return name;
 }
 
+bool stands_for_file(int fd) {
+    const auto name = peer_name(fd);
+    return name && name->view().starts_with(file_socket_stem);
+}
+
 }  // namespace v4lfence::sys

@@ -49,4 +49,9 @@ Result<> bind_abstract(int fd, std::string_view stem);
 /// end. Errors: ENOTSOCK, ENOTCONN, EBADF.
 Result<AbstractName> peer_name(int fd);
 
+/// How the peers' names begin of sockets that stand for a file: what is readable there is no
+/// message to whoever has the descriptor.
+inline constexpr std::string_view file_socket_stem = "v4lfence-file-";
+bool stands_for_file(int fd);
+
 }  // namespace v4lfence::sys

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "v4lfence/base/socket.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/fence/end_mark.hpp"
 #include "v4lfence/fence/end_order.hpp"
@@ -178,8 +179,12 @@ Result<ImportedFence> Fence::import(int fd, DmaBufAccess access, FenceKind likel
         return fail(-EINVAL, "no open descriptor");
     }
     switch (info->st_mode & S_IFMT) {
-    case S_IFIFO:
     case S_IFSOCK:
+        if (sys::stands_for_file(fd)) {
+            return no_fence();
+        }
+        return import_stream(fd);
+    case S_IFIFO:
         return import_stream(fd);
     case 0:
     case S_IFREG:

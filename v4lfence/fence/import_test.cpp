@@ -16,6 +16,7 @@
 #include <string>
 #include <utility>
 
+#include "v4lfence/base/socket.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/fence/end_mark.hpp"
@@ -61,6 +62,15 @@ TEST(Import, what_is_no_fence_is_refused) {
     refuse(sys::epoll_create(), "epoll");
     refuse(sys::sealed_memory("test", 4096), "memfd");
     expect_refused(pipe->write_end.get(), "write end of a pipe");
+}
+
+// Pins: 2
+TEST(Import, socket_that_stands_for_a_file_is_no_fence) {
+    const auto pair = sys::socketpair(0);
+    ASSERT_TRUE(pair && sys::bind_abstract(pair->second.get(), sys::file_socket_stem));
+    const auto imported = Fence::import(pair->first.get(), DmaBufAccess::Write);
+    ASSERT_FALSE(imported);
+    EXPECT_EQ(imported.error().code, -EINVAL);
 }
 
 // Pins: 2

@@ -161,7 +161,7 @@ TEST(Device, log_is_of_the_driver_and_the_controls) {
     const DeviceRig rig;
     const OpenFile file = rig.open();
     EXPECT_TRUE(rig.device->last_log().empty());
-    EXPECT_EQ(file.ioctl(VIDIOC_LOG_STATUS, nullptr), 0);
+    EXPECT_EQ(file.call(VIDIOC_LOG_STATUS, nullptr), 0);
     const auto log = rig.device->last_log();
     ASSERT_GT(log.size(), 1U);
     EXPECT_EQ(log[0], "fake");

@@ -15,8 +15,7 @@ namespace v4lfence::ioctls {
 
 namespace {
 
-// Of kernels later than the installed headers.
-constexpr std::uint32_t cap_max_num_buffers = 1U << 7;
+/// V4L2_BUF_CAP_SUPPORTS_REMOVE_BUFS, which headers before 6.10 lack.
 constexpr std::uint32_t cap_remove_bufs = 1U << 8;
 
 Result<> check_type(const VideoDevice& device, std::uint32_t type) {
@@ -104,10 +103,8 @@ Result<> reqbufs(FileHandle& file, Call& call) {
 Result<> create_bufs(FileHandle& file, Call& call) {
     auto& request = call.as<v4l2_create_buffers>();
     VideoDevice& device = file.device();
-    request.capabilities = capabilities(file) | cap_max_num_buffers;
+    request.capabilities = capabilities(file);
     request.flags = 0;
-    // max_num_buffers, the first of the reserved words since 6.8.
-    request.reserved[0] = device.queue().traits().buffers_max;
     V4LFENCE_TRY(check_buffer_call(file, request.format.type));
     BufferShape shape;
     if (request.count > 0) {
@@ -195,6 +192,9 @@ Result<> dqbuf(FileHandle& file, Call& call) {
 Result<> expbuf(FileHandle& file, Call& call) {
     auto& request = call.as<v4l2_exportbuffer>();
     V4LFENCE_TRY(check_buffer_call(file, request.type));
+    if (!file.device().queue().can_export()) {
+        return fail(-ENOTTY, "this machine cannot make dma-bufs: no udmabuf, dma-heap or vgem");
+    }
     if (request.flags & ~static_cast<std::uint32_t>(O_CLOEXEC | O_ACCMODE)) {
         return fail(-EINVAL, "flags of VIDIOC_EXPBUF");
     }

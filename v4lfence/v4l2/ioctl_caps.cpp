@@ -13,8 +13,8 @@ namespace v4lfence::ioctls {
 
 namespace {
 
-/// The kernel whose behaviour the devices have: 6.12.
-constexpr std::uint32_t version = 6 << 16 | 12 << 8;
+/// The kernel whose behaviour the devices have: 6.1.
+constexpr std::uint32_t version = 6 << 16 | 1 << 8;
 
 /// V4L2_CAP_ORDERED, as v5 of the patchset had it.
 constexpr std::uint32_t rfc_cap_ordered = 0x20000000;

@@ -61,7 +61,7 @@ TEST(EnumFmt, names_and_flags_are_the_kernels) {
     EXPECT_EQ(format.flags, std::uint32_t{V4L2_FMT_FLAG_COMPRESSED});
     format.index = 3;
     EXPECT_EQ(file(VIDIOC_ENUM_FMT, format), -EINVAL);
-    EXPECT_EQ(description_of(V4L2_PIX_FMT_NV12M), "Y/UV 4:2:0 (N-C)");
+    EXPECT_EQ(description_of(V4L2_PIX_FMT_NV12M), "Y/CbCr 4:2:0 (N-C)");
     EXPECT_EQ(description_of(V4L2_PIX_FMT_XBGR32), "32-bit BGRX 8-8-8-8");
     EXPECT_EQ(description_of(v4l2_fourcc('A', 'B', 'C', 'D')), "ABCD");
 }

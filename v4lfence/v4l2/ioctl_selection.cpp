@@ -24,7 +24,7 @@ std::uint32_t plain_type(std::uint32_t type) {
 using Operation = Result<> (DeviceOps::*)(v4l2_selection&);
 
 /// The type that the program gave is what it gets back.
-Result<> select(FileHandle& file, Operation operation, v4l2_selection& selection) {
+Result<> transfer(FileHandle& file, Operation operation, v4l2_selection& selection) {
     VideoDevice& device = file.device();
     const std::uint32_t type = selection.type;
     if (plain_type(type) != plain_type(device.buffer_type())) {
@@ -55,18 +55,18 @@ Result<v4l2_rect> rectangle(FileHandle& file, std::uint32_t type, std::uint32_t 
     v4l2_selection selection{};
     selection.type = type;
     selection.target = target;
-    V4LFENCE_TRY(select(file, &DeviceOps::g_selection, selection));
+    V4LFENCE_TRY(transfer(file, &DeviceOps::g_selection, selection));
     return selection.r;
 }
 
 }  // namespace
 
 Result<> g_selection(FileHandle& file, Call& call) {
-    return select(file, &DeviceOps::g_selection, call.as<v4l2_selection>());
+    return transfer(file, &DeviceOps::g_selection, call.as<v4l2_selection>());
 }
 
 Result<> s_selection(FileHandle& file, Call& call) {
-    return select(file, &DeviceOps::s_selection, call.as<v4l2_selection>());
+    return transfer(file, &DeviceOps::s_selection, call.as<v4l2_selection>());
 }
 
 Result<> cropcap(FileHandle& file, Call& call) {
@@ -90,7 +90,7 @@ Result<> s_crop(FileHandle& file, Call& call) {
     selection.type = crop.type;
     selection.target = targets_of(file).active;
     selection.r = crop.c;
-    return select(file, &DeviceOps::s_selection, selection);
+    return transfer(file, &DeviceOps::s_selection, selection);
 }
 
 }  // namespace v4lfence::ioctls

@@ -18,7 +18,7 @@ namespace v4lfence {
 
 namespace {
 
-constexpr std::string_view name_stem = "v4lfence-file-";
+constexpr std::string_view name_stem = sys::file_socket_stem;
 
 /// A default send buffer takes 278 socket buffers of one byte; what lies there must stay below it,
 /// or events could not be shown any more. From `bytes_crowded` on it is renewed by whoever has the

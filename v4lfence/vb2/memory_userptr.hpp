@@ -11,8 +11,8 @@
 
 namespace v4lfence {
 
-/// The kernel pins such pages; this cannot. Memory that the program unmaps, protects or truncates is
-/// noticed when the next access begins, by a look at each page: 2 ms for 33 MB. Done during an
+/// The kernel pins such pages; this cannot. Memory that the program unmaps, protects or truncates
+/// is noticed when the next access begins, by a look at each page: 2 ms for 33 MB. Done during an
 /// access it ends the program by a signal, as in one of its own threads.
 class UserptrMemory final : public PlaneMemory {
 public:

@@ -131,6 +131,8 @@ public:
 
     // --- memory ----------------------------------------------------------------------------------
 
+    /// Whether the memory of MMAP buffers can become dma-bufs on this machine.
+    bool can_export() const;
     /// EXPBUF. Errors: EINVAL no such plane or not Mmap; what the memory says.
     Result<UniqueFd> export_plane(unsigned index, unsigned plane, int flags);
 
@@ -237,6 +239,7 @@ private:
     std::optional<unsigned> pop_ready();
     void push_ready(unsigned index);
     BufferReport give_back(unsigned index);
+    void leave_wait();
     BufferReport report(unsigned index, const SlotView& view) const;
     BufferReport report_locked(unsigned index, const SlotView& view) const;
     void stop(int error);

@@ -169,6 +169,11 @@ Result<> Queue::remove_buffers(unsigned first, unsigned count) {
 
 // --- memory for the program ----------------------------------------------------------------------
 
+bool Queue::can_export() const {
+    const auto source = makers_.source();
+    return source && *source != MmapSource::Memfd;
+}
+
 Result<UniqueFd> Queue::export_plane(unsigned index, unsigned plane, int flags) {
     const std::lock_guard lock(queueing_mutex_);
     const Slot* const slot = find(index);

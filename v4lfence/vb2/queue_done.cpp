@@ -174,8 +174,7 @@ Result<Queue::WaitPlan> Queue::begin_wait() {
     const QueueView view = sync_.view();
     const ReadyCounts ready = ready_counts();
     if (!view.streaming && view.failure == 0) {
-        waiter_tid_.store(0);
-        waiter_wake_.end();
+        leave_wait();
         return v4lfence::fail(-EINVAL, "the stream has ended");
     }
     // What happened before begin() rang no bell.
@@ -185,9 +184,14 @@ Result<Queue::WaitPlan> Queue::begin_wait() {
     return WaitPlan{waiter_wake_.fd(), view.generation};
 }
 
-Result<> Queue::end_wait(const WaitPlan& plan) {
-    waiter_tid_.store(0);
+/// In this order: whoever sees that nobody waits may take the bell away.
+void Queue::leave_wait() {
     waiter_wake_.end();
+    waiter_tid_.store(0);
+}
+
+Result<> Queue::end_wait(const WaitPlan& plan) {
+    leave_wait();
     const QueueView view = sync_.view();
     if (view.failure == 0 && (view.generation != plan.generation || !view.streaming)) {
         return v4lfence::fail(-EINVAL, "the stream has ended");

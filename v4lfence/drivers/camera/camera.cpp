@@ -22,9 +22,7 @@ constexpr unsigned minimum_buffers = 2;  // one to be filled while the program l
 DeviceIdentity identity_of(const CameraOptions& options) {
     DeviceIdentity identity;
     identity.card = options.multi_planar ? "v4lfence camera, multi-planar" : "v4lfence camera";
-    const char* const kind = options.multi_planar ? "camera-mplane" : "camera";
-    identity.bus_info =
-        std::string("platform:v4lfence-") + kind + "-" + std::to_string(options.number);
+    identity.bus_info = "platform:v4lfence-camera-" + std::to_string(options.number);
     identity.device_caps =
         (options.multi_planar ? V4L2_CAP_VIDEO_CAPTURE_MPLANE : V4L2_CAP_VIDEO_CAPTURE) |
         V4L2_CAP_STREAMING | V4L2_CAP_READWRITE;

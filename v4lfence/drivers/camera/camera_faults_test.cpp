@@ -46,7 +46,7 @@ TEST_F(CameraFault, failed_start_leaves_the_buffers_queued) {
     EXPECT_EQ(code(rig.queue().stream_on()), -EINVAL);
     EXPECT_EQ(rig.queue().query(0)->state, BufferReport::State::Queued);
     ASSERT_TRUE(rig.queue().stream_on());
-    ASSERT_TRUE(rig.pacer().settle());
+    ASSERT_TRUE(rig.pacer().advance(interval));
     const auto report = rig.dequeue();
     ASSERT_TRUE(report);
     EXPECT_FALSE(report->error);
@@ -56,6 +56,7 @@ TEST_F(CameraFault, failed_start_leaves_the_buffers_queued) {
 TEST_F(CameraFault, bad_frames_come_in_their_place) {
     arm(camera_fail_frame, 1);
     ASSERT_TRUE(rig.stream(3));
+    ASSERT_TRUE(rig.pacer().advance(interval));
     ASSERT_TRUE(rig.pacer().advance(interval));
     const auto bad = rig.dequeue();
     ASSERT_TRUE(bad);
@@ -85,6 +86,7 @@ TEST_F(CameraFault, so_many_percent_of_frames_are_bad) {
 TEST_F(CameraFault, requeued_buffer_is_filled_by_a_later_frame) {
     arm(camera_requeue_frame, 1);
     ASSERT_TRUE(rig.stream(2));
+    ASSERT_TRUE(rig.pacer().advance(interval));
     EXPECT_EQ(rig.dequeue().error().code, -EAGAIN);
     ASSERT_TRUE(rig.pacer().advance(interval));
     ASSERT_TRUE(rig.pacer().advance(interval));
@@ -137,14 +139,16 @@ TEST_F(CameraFault, memory_that_the_program_unmapped_fails_its_buffer_alone) {
         const FileOptions options;
         ASSERT_TRUE(rig.queue().queue(index, settings, {}, options));
     }
-    ::munmap(memory[0], length);
     ASSERT_TRUE(rig.queue().stream_on());
     ASSERT_TRUE(rig.pacer().settle());
-    ASSERT_TRUE(rig.pacer().advance(interval));
-    EXPECT_TRUE(rig.dequeue()->error);
-    EXPECT_FALSE(rig.dequeue()->error);
-    rig.queue().close();
+    // Not before: the stream needs memory too, and might get this.
     ::munmap(memory[1], length);
+    ASSERT_TRUE(rig.pacer().advance(interval));
+    ASSERT_TRUE(rig.pacer().advance(interval));
+    EXPECT_FALSE(rig.dequeue()->error);
+    EXPECT_TRUE(rig.dequeue()->error);
+    rig.queue().close();
+    ::munmap(memory[0], length);
 }
 
 }  // namespace

@@ -192,7 +192,7 @@ TEST_F(CameraInput, identity_tells_cameras_apart) {
     options.multi_planar = true;
     CameraRig other(options);
     EXPECT_EQ(rig.device().identity().bus_info, "platform:v4lfence-camera-0");
-    EXPECT_EQ(other.device().identity().bus_info, "platform:v4lfence-camera-mplane-3");
+    EXPECT_EQ(other.device().identity().bus_info, "platform:v4lfence-camera-3");
     EXPECT_LT(other.device().identity().bus_info.size(), sizeof(v4l2_capability::bus_info));
 }
 

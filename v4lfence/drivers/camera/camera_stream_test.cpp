@@ -13,7 +13,6 @@
 namespace v4lfence {
 namespace {
 
-using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using testing::CameraRig;
 using testing::code;
@@ -47,6 +46,7 @@ TEST_F(CameraStream, frame_shows_its_number_and_the_time_in_its_buffer) {
     const MonotonicTime start = rig.pacer().now();
     ASSERT_TRUE(rig.stream(4));
     for (unsigned sequence = 0; sequence < 3; ++sequence) {
+        ASSERT_TRUE(tick());
         const BufferReport report = next();
         const MonotonicTime exposed =
             start + Nanoseconds(std::uint64_t{sequence} * 1'000'000'000 / 30);
@@ -59,27 +59,27 @@ TEST_F(CameraStream, frame_shows_its_number_and_the_time_in_its_buffer) {
         EXPECT_EQ(reading.top->sequence, sequence);
         EXPECT_EQ(reading.top->captured_at_ns, static_cast<std::uint64_t>(report.timestamp_ns));
         EXPECT_EQ(code(rig.enqueue(report.index)), 0);
-        ASSERT_TRUE(tick());
     }
 }
 
-TEST_F(CameraStream, no_frame_comes_before_its_time) {
+TEST_F(CameraStream, no_frame_comes_before_its_end) {
     ASSERT_TRUE(rig.stream(4));
-    next();
     ASSERT_TRUE(rig.pacer().advance(frame - milliseconds(1)));
     EXPECT_EQ(rig.dequeue().error().code, -EAGAIN);
     ASSERT_TRUE(rig.pacer().advance(milliseconds(2)));
-    EXPECT_EQ(next().sequence, 1U);
+    EXPECT_EQ(next().sequence, 0U);
 }
 
 TEST_F(CameraStream, frames_without_a_buffer_are_lost_and_counted) {
     ASSERT_TRUE(rig.stream(2));
     ASSERT_TRUE(tick());
-    ASSERT_TRUE(tick(3));
+    ASSERT_TRUE(tick());
+    ASSERT_TRUE(tick(2));
     const BufferReport first = next();
     EXPECT_EQ(first.sequence, 0U);
     EXPECT_EQ(next().sequence, 1U);
     EXPECT_EQ(code(rig.enqueue(first.index)), 0);
+    ASSERT_TRUE(tick());
     ASSERT_TRUE(tick());
     EXPECT_EQ(next().sequence, 5U);
     EXPECT_EQ(rig.control(camera_frame_count), 3);
@@ -88,10 +88,12 @@ TEST_F(CameraStream, frames_without_a_buffer_are_lost_and_counted) {
 TEST_F(CameraStream, buffer_that_came_after_the_exposure_waits_for_the_next) {
     ASSERT_TRUE(rig.stream(2));
     ASSERT_TRUE(tick());
-    ASSERT_TRUE(tick());
+    ASSERT_TRUE(rig.pacer().advance(frame - milliseconds(1)));
     const BufferReport first = next();
+    ASSERT_TRUE(rig.pacer().advance(milliseconds(2)));
     EXPECT_EQ(code(rig.enqueue(first.index)), 0);
-    next();
+    EXPECT_EQ(next().sequence, 1U);
+    ASSERT_TRUE(tick());
     EXPECT_EQ(rig.dequeue().error().code, -EAGAIN);
     ASSERT_TRUE(tick());
     EXPECT_EQ(next().sequence, 3U);
@@ -100,15 +102,16 @@ TEST_F(CameraStream, buffer_that_came_after_the_exposure_waits_for_the_next) {
 TEST_F(CameraStream, late_thread_loses_nothing_that_a_buffer_waited_for) {
     ASSERT_TRUE(rig.stream(4));
     ASSERT_TRUE(rig.pacer().advance(milliseconds(99)));
-    for (unsigned sequence = 0; sequence < 3; ++sequence) {
-        EXPECT_EQ(next().sequence, sequence);
-    }
+    EXPECT_EQ(next().sequence, 0U);
+    EXPECT_EQ(next().sequence, 1U);
+    ASSERT_TRUE(rig.pacer().advance(milliseconds(2)));
+    EXPECT_EQ(next().sequence, 2U);
 }
 
 TEST_F(CameraStream, very_late_thread_skips_to_the_present) {
     ASSERT_TRUE(rig.stream(4));
-    next();
     ASSERT_TRUE(rig.pacer().advance(std::chrono::seconds(10)));
+    EXPECT_EQ(next().sequence, 0U);
     const BufferReport second = next();
     EXPECT_GE(second.sequence, 296U);
     EXPECT_LE(second.sequence, 297U);
@@ -117,12 +120,13 @@ TEST_F(CameraStream, very_late_thread_skips_to_the_present) {
 
 TEST_F(CameraStream, changed_interval_is_that_of_the_next_frame) {
     ASSERT_TRUE(rig.stream(4));
-    next();
     EXPECT_EQ(code(rig.set_interval({1, 240})), 0);
-    ASSERT_TRUE(rig.pacer().advance(microseconds(4167)));
+    ASSERT_TRUE(rig.pacer().settle());
+    ASSERT_TRUE(tick());
+    const BufferReport first = next();
     const BufferReport second = next();
     EXPECT_EQ(second.sequence, 1U);
-    EXPECT_TRUE(stamps(second.index).whole());
+    EXPECT_EQ(second.timestamp_ns - first.timestamp_ns, 1'000'000'000 / 240);
 }
 
 TEST_F(CameraStream, stopped_stream_begins_anew) {
@@ -133,7 +137,7 @@ TEST_F(CameraStream, stopped_stream_begins_anew) {
         EXPECT_EQ(code(rig.enqueue(index)), 0);
     }
     ASSERT_TRUE(rig.queue().stream_on());
-    ASSERT_TRUE(rig.pacer().settle());
+    ASSERT_TRUE(tick());
     EXPECT_EQ(next().sequence, 0U);
 }
 
@@ -165,17 +169,22 @@ TEST_F(CameraStream, free_running_waits_for_a_buffer_without_losing_a_frame) {
 
 TEST_F(CameraStream, rate_can_be_freed_and_bound_again_while_it_streams) {
     ASSERT_TRUE(rig.stream(3));
-    EXPECT_EQ(next().sequence, 0U);
     EXPECT_EQ(code(rig.set_control(camera_free_running, 1)), 0);
     ASSERT_TRUE(rig.pacer().settle());
-    EXPECT_EQ(next().sequence, 1U);
-    EXPECT_EQ(next().sequence, 2U);
-    EXPECT_EQ(code(rig.set_control(camera_free_running, 0)), 0);
+    EXPECT_EQ(rig.control(camera_frame_count), 3);
+    ASSERT_TRUE(tick());
+    for (unsigned sequence = 0; sequence < 3; ++sequence) {
+        EXPECT_EQ(next().sequence, sequence);
+    }
     EXPECT_EQ(code(rig.enqueue(0)), 0);
     ASSERT_TRUE(rig.pacer().settle());
+    EXPECT_EQ(next().sequence, 3U);
+    EXPECT_EQ(code(rig.set_control(camera_free_running, 0)), 0);
+    EXPECT_EQ(code(rig.enqueue(0)), 0);
+    ASSERT_TRUE(tick());
     EXPECT_EQ(rig.dequeue().error().code, -EAGAIN);
     ASSERT_TRUE(tick());
-    EXPECT_EQ(next().sequence, 3U);
+    EXPECT_EQ(next().sequence, 4U);
 }
 
 // --- the end of a frame --------------------------------------------------------------------------
@@ -192,7 +201,7 @@ TEST_F(CameraStream, jitter_moves_the_end_and_not_the_time_of_the_frame) {
                 start + Nanoseconds(std::uint64_t{done} * 1'000'000'000 / 30);
             EXPECT_EQ(report->sequence, done);
             EXPECT_EQ(report->timestamp_ns, to_ns(exposed));
-            late = late || rig.pacer().now() > exposed + milliseconds(40);
+            late = late || rig.pacer().now() > exposed + milliseconds(75);
             ++done;
         }
         ASSERT_TRUE(rig.pacer().advance(milliseconds(10)));
@@ -224,7 +233,7 @@ TEST(CameraChance, one_seed_is_one_course_of_events) {
 TEST_F(CameraStream, neighbours_change_places_when_told_to) {
     EXPECT_EQ(code(rig.set_control(camera_out_of_order, 1)), 0);
     ASSERT_TRUE(rig.stream(4));
-    for (unsigned frames = 0; frames < 3; ++frames) {
+    for (unsigned frames = 0; frames < 4; ++frames) {
         ASSERT_TRUE(tick());
     }
     std::vector<std::uint32_t> order;
@@ -249,14 +258,17 @@ TEST_F(CameraStream, frame_kept_back_comes_when_none_follows) {
 
 TEST_F(CameraStream, frozen_camera_makes_no_frame_until_it_thaws) {
     ASSERT_TRUE(rig.stream(4));
-    next();
     EXPECT_EQ(code(rig.set_control(camera_freeze, 1)), 0);
+    ASSERT_TRUE(rig.pacer().settle());
+    ASSERT_TRUE(tick());
+    EXPECT_EQ(next().sequence, 0U);
     ASSERT_TRUE(tick());
     ASSERT_TRUE(tick());
     EXPECT_EQ(rig.dequeue().error().code, -EAGAIN);
     EXPECT_EQ(code(rig.set_control(camera_freeze, 0)), 0);
     ASSERT_TRUE(tick());
-    EXPECT_EQ(next().sequence, 3U);
+    ASSERT_TRUE(tick());
+    EXPECT_EQ(next().sequence, 4U);
 }
 
 // --- the picture ---------------------------------------------------------------------------------
@@ -266,6 +278,7 @@ TEST_F(CameraStream, pattern_of_a_running_stream_changes_with_a_frame) {
     ASSERT_TRUE(rig.stream(3));
     EXPECT_EQ(code(rig.set_control(V4L2_CID_TEST_PATTERN, 6)), 0);  // blue
     ASSERT_TRUE(rig.pacer().settle());
+    ASSERT_TRUE(tick());
     ASSERT_TRUE(tick());
     constexpr std::size_t middle = (240 * 640 + 320) * 2;
     const auto red_cr = std::to_integer<int>(rig.bytes(next().index, 0)[middle + 3]);
@@ -291,6 +304,7 @@ void stream_each_format(bool multi_planar) {
         for (const auto& size : {std::array{640U, 480U}, std::array{16U, 16U}, {1281U, 721U}}) {
             ASSERT_EQ(code(rig.set_format(description.pixelformat, size[0], size[1])), 0);
             ASSERT_TRUE(rig.stream(2));
+            ASSERT_TRUE(rig.pacer().advance(milliseconds(40)));
             const auto report = rig.dequeue();
             ASSERT_TRUE(report);
             EXPECT_FALSE(report->error);
@@ -322,6 +336,7 @@ TEST(CameraFormats, odd_size_is_painted_to_its_edges) {
     ASSERT_EQ(pix.sizeimage, pix.bytesperline * height);
     EXPECT_EQ(code(rig.set_control(V4L2_CID_TEST_PATTERN, 5)), 0);
     ASSERT_TRUE(rig.stream(2));
+    ASSERT_TRUE(rig.pacer().advance(milliseconds(40)));
     const auto report = rig.dequeue();
     ASSERT_TRUE(report);
     const auto memory = rig.bytes(report->index, 0);

@@ -34,7 +34,7 @@ constexpr IntervalChoice list_of_intervals{
 constexpr IntervalChoice steps_of_intervals{
     V4L2_FRMIVAL_TYPE_STEPWISE, {}, {{5, 1200}, {240, 1200}, {1, 1200}}, usual_interval};
 constexpr IntervalChoice any_interval{
-    V4L2_FRMIVAL_TYPE_CONTINUOUS, {}, {{1, 240}, {2, 1}, {1, 1}}, usual_interval};
+    V4L2_FRMIVAL_TYPE_CONTINUOUS, {}, {{1, 240}, {5, 4}, {1, 1}}, usual_interval};
 
 constexpr std::uint64_t raw_pixels_max = 3840ULL * 2160 * 60;  // 1920x1080 at 240
 constexpr std::uint64_t rgb_pixels_max = raw_pixels_max / 2;

@@ -124,7 +124,6 @@ constexpr ControlSpec controls[] = {
     array(V4L2_CTRL_TYPE_U8, camera_u8_matrix, "U8 4x8 Matrix", {0, 255, 1, 0x18}, 4, 8),
     array(V4L2_CTRL_TYPE_U16, camera_u16_matrix, "U16 8x16 Matrix", {0, 0x2000, 1, 0x18}, 8, 16),
     array(V4L2_CTRL_TYPE_U32, camera_u32_array, "U32 Array", {0, 0x20000, 1, 0x18}, 8),
-    array(V4L2_CTRL_TYPE_INTEGER, camera_integer_array, "Integer Array", {-10, 10, 1, 0}, 4),
 
     exposure_mode(),
     number(V4L2_CID_EXPOSURE_ABSOLUTE, "Exposure Time, Absolute", {1, 10000, 1, 156}),

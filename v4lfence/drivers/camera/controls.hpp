@@ -22,7 +22,7 @@ enum CameraControl : std::uint32_t {
 
     /// Boolean: a frame for each buffer, as fast as they come.
     camera_free_running = camera_control_base,
-    /// Microseconds: a frame is finished up to so much later than it was exposed.
+    /// Microseconds: a frame is finished up to so much later than when the next one begins.
     camera_end_jitter_us,
     /// Of all that is left to chance: jitter, bad frames. One seed, one course of events.
     camera_seed,
@@ -57,7 +57,6 @@ enum CameraControl : std::uint32_t {
     camera_u8_matrix,
     camera_u16_matrix,
     camera_u32_array,
-    camera_integer_array,
 };
 
 /// The last one is the usual one: programs that try each item of a menu leave it there.

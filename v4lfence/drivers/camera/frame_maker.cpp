@@ -145,7 +145,7 @@ void FrameMaker::expose(ActiveBuffer buffer, const Exposure& exposure) {
 MonotonicTime FrameMaker::end_of(const Exposure& exposure) {
     const std::uint64_t jitter_us =
         chance(settings_.seed, exposure.sequence, JitterOfEnd) % (settings_.end_jitter_us + 1ULL);
-    const MonotonicTime end = exposure.at + std::chrono::microseconds(jitter_us);
+    const MonotonicTime end = exposure.end + std::chrono::microseconds(jitter_us);
     last_end_ = std::max(last_end_, end);
     return last_end_;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // FrameMaker: what a streaming camera does: at the time of each frame it takes the buffer that
-// waits longest, paints it, and finishes it, at once or later. A frame for which no buffer waited
-// when it was exposed is lost, and its number with it. One thread drives it by step().
+// waits longest, paints it, and finishes it when the next frame begins, or later. A frame for which
+// no buffer waited when it was exposed is lost, and its number with it. One thread drives it by
+// step().
 
 #pragma once
 
@@ -28,7 +29,7 @@ inline constexpr Nanoseconds frame_lateness_max{100'000'000};
 /// What may change while frames are made.
 struct FrameSettings {
     FrameInterval interval;
-    bool free_running = false;  ///< A frame for each buffer; none is lost.
+    bool free_running = false;  ///< A frame for each buffer, finished at once; none is lost.
     bool freeze = false;        ///< No frame is made.
     bool out_of_order = false;  ///< Every second one is finished before the one before it.
     std::uint32_t end_jitter_us = 0;

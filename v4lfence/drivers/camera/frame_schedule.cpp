@@ -25,15 +25,15 @@ void FrameSchedule::rebase() {
 }
 
 Exposure FrameSchedule::take() {
-    const Exposure exposure{sequence_++, next()};
+    const MonotonicTime at = next();
     ++index_;
-    return exposure;
+    return {sequence_++, at, next()};
 }
 
 Exposure FrameSchedule::take_at(MonotonicTime now) {
     base_ = now;
     index_ = 1;
-    return {sequence_++, now};
+    return {sequence_++, now, now};
 }
 
 std::uint32_t FrameSchedule::skip_before(MonotonicTime time) {

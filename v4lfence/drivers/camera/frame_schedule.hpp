@@ -15,6 +15,7 @@ namespace v4lfence {
 struct Exposure {
     std::uint32_t sequence = 0;
     MonotonicTime at;
+    MonotonicTime end;  ///< Of the frame: when the next one begins, or at once if it is free.
 
     bool operator==(const Exposure&) const = default;
 };

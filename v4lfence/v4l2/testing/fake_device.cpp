@@ -61,6 +61,7 @@ FakeDevice::FakeDevice(std::uint32_t buffer_type) : catalog_(*FormatCatalog::cre
                             (multi_planar ? V4L2_CAP_VIDEO_CAPTURE_MPLANE : V4L2_CAP_VIDEO_CAPTURE);
     identity_.buffer_type = buffer_type;
     traits.memory_kinds = memory_bit(MemoryKind::Mmap) | memory_bit(MemoryKind::Userptr);
+    buffers.reserve(traits.buffers_max);
     format_.type = buffer_type;
     (void)try_fmt(format_);
 }
@@ -193,7 +194,7 @@ void FakeDevice::stop_streaming() {
 void FakeDevice::finish_frame(bool last) {
     ASSERT_FALSE(buffers.empty());
     ActiveBuffer buffer = std::move(buffers.front());
-    buffers.pop_front();
+    buffers.erase(buffers.begin());
     FinishedBuffer finished;
     finished.sequence = sequence++;
     finished.last = last;
@@ -202,7 +203,7 @@ void FakeDevice::finish_frame(bool last) {
 
 // --- a file --------------------------------------------------------------------------------------
 
-int OpenFile::ioctl(std::uint32_t request, void* argument) const {
+int OpenFile::call(std::uint32_t request, void* argument) const {
     const IoctlEntry* const entry = find_ioctl(request);
     if (entry == nullptr) {
         return -ENOTTY;

@@ -7,7 +7,6 @@
 
 #include <linux/videodev2.h>
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -78,7 +77,7 @@ public:
     unsigned input = 0;
     v4l2_streamparm last_parm{};
     v4l2_selection last_selection{};
-    std::deque<ActiveBuffer> buffers;
+    std::vector<ActiveBuffer> buffers;  ///< With room for all that there may be.
     bool streaming = false;
     std::uint32_t sequence = 0;
 
@@ -98,10 +97,10 @@ struct OpenFile {
     FileHandle& handle() const { return *opened.handle; }
     int fd() const { return opened.program_end.get(); }
     /// As ioctl(2) of it: 0 or a negative errno.
-    int ioctl(std::uint32_t request, void* argument) const;
+    int call(std::uint32_t request, void* argument) const;
     template <class Argument>
     int operator()(std::uint32_t request, Argument& argument) const {
-        return ioctl(request, &argument);
+        return call(request, &argument);
     }
     /// What poll() says of its descriptor now.
     short poll(short events) const;

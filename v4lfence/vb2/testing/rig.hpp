@@ -29,6 +29,9 @@ public:
     /// Returns whether `matches` came true, at the latest in ten seconds.
     bool wait_until(const std::function<bool(const ReadyCounts&)>& matches);
 
+    void lock_for_fork() { mutex_.lock(); }
+    void unlock_after_fork() { mutex_.unlock(); }
+
 private:
     const Queue* queue_ = nullptr;
     mutable std::mutex mutex_;  ///< Held over the look, as a virtual file does.

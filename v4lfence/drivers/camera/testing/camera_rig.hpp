@@ -41,7 +41,7 @@ public:
     /// REQBUFS of MMAP buffers.
     Result<> request(unsigned count);
     Result<> enqueue(unsigned index);
-    /// Requests, queues all of them, and STREAMON; returns when the first frame is made.
+    /// Requests, queues all of them, and STREAMON; returns when the first frame is exposed.
     bool stream(unsigned count);
     Result<BufferReport> dequeue() { return queue().dequeue(); }
 
