@@ -5,9 +5,12 @@
  * query.
  *
  * The calls have the shape of libv4l2: replace open() by v4lfence_open() and so on. The descriptor
- * is the kernel's own, so it can be polled, mapped, duplicated and passed on as before; V4L2 ioctls
- * and close() must come through this library. Until a fence is asked for, each call goes to the
- * kernel unchanged and no thread exists.
+ * of a kernel's node is the kernel's own, so it can be polled, mapped, duplicated and passed on as
+ * before; V4L2 ioctls and close() must come through this library. Until a fence is asked for, each
+ * call goes to the kernel unchanged and no thread exists.
+ *
+ * A virtual device lives in this process. Its descriptor can be polled; every other call on it must
+ * come through this library, mmap(), munmap() and read() too.
  *
  * Unless a comment says otherwise: thread-safe; returns -1 (MAP_FAILED) and sets errno on error, as
  * the system call of the same name does.
@@ -34,14 +37,17 @@ struct epoll_event;
 /* ---- Files --------------------------------------------------------------------------------------
  */
 
-/* Opens a V4L2 node. A mode follows `flags` where open() takes one. Any other file is opened too,
- * and left alone. */
+/* Opens a V4L2 node, or a virtual device: "virtual:camera", "virtual:camera-mplane";
+ * "virtual:camera@NAME" is one more of its kind, each name one device for the whole process. It is
+ * made when it is first opened, and keeps its formats and controls until the process ends. A mode
+ * follows `flags` where open() takes one. Any other file is opened too, and left alone. Errors: as
+ * open(2); ENOENT no such kind of virtual device. */
 int v4lfence_open(const char* path, int flags, ...);
 
 /* Takes over a descriptor of a V4L2 node that came from elsewhere: a portal, another process,
  * dup(). Returns it. A duplicate that the program makes of a managed descriptor is the kernel's
- * alone until it is taken over, and counts as a second handle. Errors: EBADF; EINVAL no V4L2 node.
- */
+ * alone until it is taken over, and counts as a second handle. A duplicate of a virtual device's can
+ * be polled, and nothing else. Errors: EBADF; EINVAL no V4L2 node. */
 int v4lfence_fd_open(int fd);
 
 /* Ends the stream, ends every fence that has not ended (-ECANCELED), closes the descriptor. */
@@ -61,7 +67,8 @@ ssize_t v4lfence_write(int fd, const void* buffer, size_t count);
  * The descriptor itself may be polled. Two moments are only right through these: while every queued
  * buffer waits for a fence after STREAMON the kernel, which has seen no buffer yet, says POLLERR;
  * and a buffer that is returned because its in-fence failed never was in the kernel, so the kernel
- * does not announce it.
+ * does not announce it. Of a virtual device they also show what its descriptor cannot: POLLERR of a
+ * queue that does not stream, and an event (POLLPRI) without POLLIN.
  */
 int v4lfence_poll(struct pollfd* fds, nfds_t count, int timeout_ms);
 int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* exceptional,

@@ -24,9 +24,11 @@ using capi::process;
 
 namespace {
 
-/// Errors are shown to everybody.
+/// A stream that is not on is an error to who asks for frames; hang-up is shown to everybody.
 short shown_to(const pollfd& asked, const File::Readiness& now) {
-    return static_cast<short>(now.shown & (asked.events | POLLERR | POLLHUP));
+    const bool everything = (asked.events & now.frames) != 0 || (now.shown & POLLHUP) != 0;
+    const int errors = everything ? POLLERR | POLLHUP : 0;
+    return static_cast<short>(now.shown & (asked.events | errors));
 }
 
 /// One poll() over the program's entries, in which those of fenced files are corrected. Each may

@@ -2,6 +2,8 @@
 
 #include "v4lfence/sync/core.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -56,9 +58,31 @@ Result<int> Core::use_own_loop() {
 }
 
 void Core::drop_loop_user() {
-    if (loop_users_.fetch_sub(1) > 1 || reactor_->on_dispatching_thread()) {
+    if (loop_users_.fetch_sub(1) > 1) {
         return;
     }
+    if (!reactor_->on_dispatching_thread()) {
+        stop_unused_loop();
+        return;
+    }
+    // A thread cannot wait for its own end; another one does.
+    stops_under_way_.fetch_add(1);
+    pthread_t stopper{};
+    const auto stop = [](void* self) -> void* {
+        Core& core = *static_cast<Core*>(self);
+        core.stop_unused_loop();
+        core.stops_under_way_.fetch_sub(1);
+        core.stops_under_way_.notify_all();
+        return nullptr;
+    };
+    if (pthread_create(&stopper, nullptr, stop, this) == 0) {
+        pthread_detach(stopper);
+    } else {
+        stops_under_way_.fetch_sub(1);  // The next user's end takes it along.
+    }
+}
+
+void Core::stop_unused_loop() {
     const std::lock_guard lock(mutex_);
     if (own_loop_) {
         return;
@@ -71,6 +95,12 @@ void Core::drop_loop_user() {
     }
     reactor_->stop_thread();
     reactor_->close_idle();
+}
+
+Core::~Core() {
+    for (unsigned left = stops_under_way_.load(); left != 0; left = stops_under_way_.load()) {
+        stops_under_way_.wait(left);
+    }
 }
 
 void Core::abandon() noexcept {

@@ -24,6 +24,9 @@ namespace v4lfence {
 class Core {
 public:
     Core() : reactor_(Reactor::create(clock_)) {}
+    ~Core();
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
 
     Reactor& reactor() noexcept { return *reactor_; }
     const Clock& clock() const noexcept { return clock_; }
@@ -37,7 +40,7 @@ public:
 
     /// Somebody makes fences or waits for one: while one does, the loop runs, on a thread unless
     /// the caller has one of its own (SEMANTICS 7.3). The last one takes the thread and the
-    /// descriptors with it, unless it ends on the thread itself.
+    /// descriptors with it; if it ends on the thread itself, a moment later.
     class [[nodiscard]] LoopUse {
     public:
         LoopUse() noexcept = default;
@@ -72,6 +75,7 @@ public:
 
 private:
     void drop_loop_user();
+    void stop_unused_loop();
     Result<ProbedProvider*> probed(std::string_view name);
 
     SystemClock clock_;
@@ -79,6 +83,7 @@ private:
     std::mutex mutex_;
     std::array<std::unique_ptr<ProbedProvider>, std::size(provider_names)> providers_;
     std::atomic<unsigned> loop_users_{0};
+    std::atomic<unsigned> stops_under_way_{0};  ///< On threads of their own.
     std::atomic<bool> loop_ready_{false};
     bool own_loop_ = false;
     std::unique_ptr<Reactor> reactor_;  ///< Last: its thread ends before the rest goes.

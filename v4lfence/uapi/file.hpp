@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/types.h>
 
@@ -108,6 +109,8 @@ public:
     struct Readiness {
         short hidden = 0;  ///< Events for which the descriptor must not be asked.
         short shown = 0;   ///< Events to show, whatever the descriptor says.
+        /// Who asks for one of these is shown POLLERR too.
+        short frames = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
     };
     virtual Readiness readiness() const = 0;
     /// The same, for who is about to wait: it is told when `hidden` changes.

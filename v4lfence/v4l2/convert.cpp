@@ -8,7 +8,7 @@ namespace v4lfence {
 
 namespace {
 
-/// What a program may set and a driver may want to know.
+/// What a program may set of an output buffer, and a driver may want to know.
 constexpr std::uint32_t program_flags = V4L2_BUF_FLAG_KEYFRAME | V4L2_BUF_FLAG_PFRAME |
                                         V4L2_BUF_FLAG_BFRAME | V4L2_BUF_FLAG_TIMECODE |
                                         V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF;
@@ -83,7 +83,7 @@ Result<BufferSettings> settings_of(const Call& call, unsigned plane_count) {
     settings.timestamp_ns =
         buffer.timestamp.tv_sec * ns_per_s + buffer.timestamp.tv_usec * ns_per_us;
     settings.field = buffer.field;
-    settings.flags = buffer.flags & program_flags;
+    settings.flags = V4L2_TYPE_IS_OUTPUT(buffer.type) ? buffer.flags & program_flags : 0;
     if (!V4L2_TYPE_IS_MULTIPLANAR(buffer.type)) {
         settings.planes[0].bytes_used = buffer.bytesused;
         settings.planes[0].length = buffer.length;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include <cstring>
 #include <utility>
 
 #include "v4lfence/uapi/remove_bufs.hpp"
@@ -92,6 +93,7 @@ Result<> reqbufs(FileHandle& file, Call& call) {
     VideoDevice& device = file.device();
     request.capabilities = capabilities(file);
     request.flags = 0;
+    std::memset(request.reserved, 0, sizeof request.reserved);
     V4LFENCE_TRY(check_buffer_call(file, request.type));
     const MemoryKind memory = V4LFENCE_TRY(memory_kind_of(request.memory));
     const auto made = device.queue().request_buffers(memory, request.count);
@@ -105,6 +107,7 @@ Result<> create_bufs(FileHandle& file, Call& call) {
     VideoDevice& device = file.device();
     request.capabilities = capabilities(file);
     request.flags = 0;
+    std::memset(request.reserved, 0, sizeof request.reserved);
     V4LFENCE_TRY(check_buffer_call(file, request.format.type));
     BufferShape shape;
     if (request.count > 0) {

@@ -165,8 +165,10 @@ Result<> VirtualFile::end_wait(const Awaited& awaited, const WaitPlan& plan) {
 }
 
 File::Readiness VirtualFile::readiness() const {
-    constexpr short all = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI;
-    return Readiness{all, handle_->poll_state()};
+    constexpr short input = POLLIN | POLLRDNORM;
+    constexpr short output = POLLOUT | POLLWRNORM;
+    return Readiness{input | output | POLLPRI, handle_->poll_state(),
+                     device_->is_output() ? output : input};
 }
 
 Result<Wake*> VirtualFile::pollers() {

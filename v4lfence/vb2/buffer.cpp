@@ -9,13 +9,13 @@
 namespace v4lfence {
 
 ActiveBuffer::ActiveBuffer(ActiveBuffer&& other) noexcept
-    : queue_(std::exchange(other.queue_, nullptr)), job_(other.job_),
+    : queue_(std::exchange(other.queue_, nullptr)), handover_(other.handover_),
       memory_(std::move(other.memory_)), accessing_(std::exchange(other.accessing_, false)) {}
 
 ActiveBuffer& ActiveBuffer::operator=(ActiveBuffer&& other) noexcept {
     // What was here goes with `other`, and ends there.
     std::swap(queue_, other.queue_);
-    std::swap(job_, other.job_);
+    std::swap(handover_, other.handover_);
     std::swap(memory_, other.memory_);
     std::swap(accessing_, other.accessing_);
     return *this;
@@ -24,7 +24,7 @@ ActiveBuffer& ActiveBuffer::operator=(ActiveBuffer&& other) noexcept {
 ActiveBuffer::~ActiveBuffer() {
     if (queue_ != nullptr) {
         end_access();
-        queue_->drop(job_);
+        queue_->drop(handover_);
     }
 }
 
@@ -33,7 +33,7 @@ std::span<std::byte> ActiveBuffer::plane(unsigned plane) const {
 }
 
 BufferSettings ActiveBuffer::settings() const {
-    return queue_->settings_of(job_);
+    return queue_->settings_of(handover_);
 }
 
 Result<> ActiveBuffer::begin_access() {
@@ -60,17 +60,17 @@ void ActiveBuffer::end_access() {
 
 void ActiveBuffer::done(const FinishedBuffer& finished) && {
     end_access();
-    std::exchange(queue_, nullptr)->finish(job_, 0, finished);
+    std::exchange(queue_, nullptr)->finish(handover_, 0, finished);
 }
 
 void ActiveBuffer::fail(int error, const FinishedBuffer& finished) && {
     end_access();
-    std::exchange(queue_, nullptr)->finish(job_, error, finished);
+    std::exchange(queue_, nullptr)->finish(handover_, error, finished);
 }
 
 void ActiveBuffer::requeue() && {
     end_access();
-    std::exchange(queue_, nullptr)->requeue(job_, std::move(memory_));
+    std::exchange(queue_, nullptr)->requeue(handover_, std::move(memory_));
 }
 
 }  // namespace v4lfence

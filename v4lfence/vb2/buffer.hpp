@@ -94,6 +94,12 @@ struct BufferMemory {
     std::atomic<unsigned> mappings{0};  ///< The program's.
 };
 
+/// One giving of a job to the driver. A job may be given again, after a start that failed.
+struct Handover {
+    Job job;
+    std::uint64_t number = 0;  ///< Never that of another one; 0: none.
+};
+
 /// The driver's turn with a buffer: made by the gate, moved, used up once. Dropping it unfinished
 /// ends the buffer as an error (-EIO): a driver can neither forget a buffer nor finish one twice.
 /// After the stream was stopped it does nothing, and its memory is still there.
@@ -107,7 +113,7 @@ public:
     ActiveBuffer& operator=(const ActiveBuffer&) = delete;
     ~ActiveBuffer();
 
-    unsigned index() const noexcept { return job_.index; }
+    unsigned index() const noexcept { return handover_.job.index; }
     unsigned plane_count() const noexcept { return memory_->plane_count; }
 
     /// Mapped for the CPU, all of it. Output: settings() say which part is meant.
@@ -132,11 +138,11 @@ public:
 
 private:
     friend class Queue;
-    ActiveBuffer(Queue& queue, Job job, std::shared_ptr<BufferMemory> memory) noexcept
-        : queue_(&queue), job_(job), memory_(std::move(memory)) {}
+    ActiveBuffer(Queue& queue, Handover handover, std::shared_ptr<BufferMemory> memory) noexcept
+        : queue_(&queue), handover_(handover), memory_(std::move(memory)) {}
 
     Queue* queue_;  ///< NULL once it is used up.
-    Job job_;
+    Handover handover_;
     std::shared_ptr<BufferMemory> memory_;
     bool accessing_ = false;
 };

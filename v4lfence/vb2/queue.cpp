@@ -263,16 +263,17 @@ Result<const ProviderTraits*> Queue::fence_traits(const FileOptions& options) {
 // --- the driver takes ----------------------------------------------------------------------------
 
 Taker::Answer Queue::give(unsigned index) {
-    const Job job = sync_.view(index).job;
+    Handover handover{sync_.view(index).job, 0};
     std::shared_ptr<BufferMemory> memory;
     {
         const std::lock_guard lock(mutex_);
         Slot& slot = *slots_.find(index);
-        slot.active = job.position;
+        handover.number = ++handovers_;
+        slot.active = handover;
         slot.dropped = false;
         memory = slot.memory;
     }
-    driver_.buf_queue(ActiveBuffer(*this, job, std::move(memory)));
+    driver_.buf_queue(ActiveBuffer(*this, handover, std::move(memory)));
     return {};
 }
 
@@ -299,23 +300,23 @@ void Queue::set_starting(bool starting) {
 void Queue::forget_active() {
     const std::lock_guard lock(mutex_);
     for (unsigned index = 0; index < end_.load(); ++index) {
-        slots_.find(index)->active = 0;
+        slots_.find(index)->active = Handover();
     }
 }
 
 /// What the driver has let fall on its way to a good start is lost.
 void Queue::end_dropped() {
     for (unsigned index = 0; index < end_.load(); ++index) {
-        Job job{index, 0};
+        Handover dropped;
         {
             const std::lock_guard lock(mutex_);
             Slot& slot = *slots_.find(index);
             if (!std::exchange(slot.dropped, false)) {
                 continue;
             }
-            job.position = slot.active;
+            dropped = slot.active;
         }
-        finish(job, -EIO, FinishedBuffer());
+        finish(dropped, -EIO, FinishedBuffer());
     }
 }
 

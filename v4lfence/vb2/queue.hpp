@@ -176,9 +176,8 @@ private:
         BufferSettings settings;               ///< Of the latest PREPARE_BUF or QBUF.
         BufferShape shape;
         bool prepared = false;
-        // Positions of jobs in line; 0: none.
-        std::uint64_t active = 0;    ///< The driver has it.
-        std::uint64_t finished = 0;  ///< `result` and `error` are of this one.
+        Handover active;             ///< The driver has it.
+        std::uint64_t finished = 0;  ///< `result` and `error` are of this job's position; 0: none.
         bool dropped = false;        ///< By a driver that is starting.
         int error = 0;
         FinishedBuffer result;
@@ -230,10 +229,10 @@ private:
     Slot* find(unsigned index) const;
 
     // From ActiveBuffer.
-    BufferSettings settings_of(Job job) const;
-    void finish(Job job, int error, const FinishedBuffer& finished);
-    void drop(Job job);
-    void requeue(Job job, std::shared_ptr<BufferMemory> memory);
+    BufferSettings settings_of(const Handover& handover) const;
+    void finish(const Handover& handover, int error, const FinishedBuffer& finished);
+    void drop(const Handover& handover);
+    void requeue(const Handover& handover, std::shared_ptr<BufferMemory> memory);
 
     Result<BufferReport> try_dequeue();
     std::optional<unsigned> pop_ready();
@@ -273,6 +272,7 @@ private:
     std::int32_t last_ready_ = -1;
     unsigned ready_ = 0;
     std::uint64_t became_ready_ = 0;
+    std::uint64_t handovers_ = 0;
     bool starting_ = false;
     std::atomic<bool> last_taken_{false};
     std::atomic<bool> failed_shown_{false};  ///< A Failed buffer was said to be there.

@@ -117,7 +117,8 @@ Result<unsigned> Queue::allocate(MemoryKind memory, unsigned first, unsigned cou
         slot.shape = shape;
         slot.settings = BufferSettings();
         slot.result = FinishedBuffer();
-        slot.finished = slot.active = 0;
+        slot.active = Handover();
+        slot.finished = 0;
         slot.prepared = false;
         slot.error = 0;
         end_.store(std::max(end_.load(), first + made + 1));

@@ -12,20 +12,21 @@ namespace v4lfence {
 
 // --- from ActiveBuffer ---------------------------------------------------------------------------
 
-BufferSettings Queue::settings_of(Job job) const {
+BufferSettings Queue::settings_of(const Handover& handover) const {
     const std::lock_guard lock(mutex_);
-    return slots_.find(job.index)->settings;
+    return slots_.find(handover.job.index)->settings;
 }
 
 /// In the order of SEMANTICS 4.8: what is to be seen, the fence, readable.
-void Queue::finish(Job job, int error, const FinishedBuffer& finished) {
+void Queue::finish(const Handover& handover, int error, const FinishedBuffer& finished) {
+    const Job job = handover.job;
     {
         const std::lock_guard lock(mutex_);
         Slot& slot = *slots_.find(job.index);
-        if (slot.active != job.position) {
-            return;  // The stream it was of has ended.
+        if (slot.active.number != handover.number) {
+            return;  // The stream it was of has ended, or never began.
         }
-        slot.active = 0;
+        slot.active = Handover();
         slot.result = finished;
         slot.error = error;
         slot.finished = job.position;
@@ -43,34 +44,35 @@ void Queue::finish(Job job, int error, const FinishedBuffer& finished) {
 }
 
 /// A driver that starts or stops gives buffers back that way; any other has lost one.
-void Queue::drop(Job job) {
+void Queue::drop(const Handover& handover) {
     if (stopping_.load()) {
         return;
     }
     {
         const std::lock_guard lock(mutex_);
         if (starting_) {
-            Slot& slot = *slots_.find(job.index);
-            slot.dropped = slot.dropped || slot.active == job.position;
+            Slot& slot = *slots_.find(handover.job.index);
+            slot.dropped = slot.dropped || slot.active.number == handover.number;
             return;
         }
     }
-    finish(job, -EIO, FinishedBuffer());
+    finish(handover, -EIO, FinishedBuffer());
 }
 
-void Queue::requeue(Job job, std::shared_ptr<BufferMemory> memory) {
+void Queue::requeue(const Handover& handover, std::shared_ptr<BufferMemory> memory) {
+    const Job job = handover.job;
     {
         const std::lock_guard lock(mutex_);
-        if (slots_.find(job.index)->active != job.position) {
+        if (slots_.find(job.index)->active.number != handover.number) {
             return;  // The stream it was of has ended.
         }
     }
     const SlotView view = sync_.view(job.index);
     if (view.job == job && view.out_fence_pending) {
-        finish(job, -EIO, FinishedBuffer());
+        finish(handover, -EIO, FinishedBuffer());
         return;
     }
-    driver_.buf_queue(ActiveBuffer(*this, job, std::move(memory)));
+    driver_.buf_queue(ActiveBuffer(*this, handover, std::move(memory)));
 }
 
 void Queue::push_ready(unsigned index) {
@@ -288,7 +290,8 @@ void Queue::forget_jobs() {
     last_taken_.store(false);
     for (unsigned index = 0; index < end_.load(); ++index) {
         Slot& slot = *slots_.find(index);
-        slot.active = slot.finished = 0;
+        slot.active = Handover();
+        slot.finished = 0;
         slot.prepared = slot.dropped = false;
     }
 }

@@ -255,6 +255,7 @@ TEST(QueueWait, streamoff_ends_it_with_einval) {
     EXPECT_EQ(rig.dqbuf(), none);
 }
 
+// Pins: 7.1
 TEST(QueueWait, stream_that_was_restarted_meanwhile_ends_it_too) {
     Rig rig;
     rig.stream(1);
