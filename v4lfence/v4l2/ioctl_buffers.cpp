@@ -194,10 +194,10 @@ Result<> dqbuf(FileHandle& file, Call& call) {
 
 Result<> expbuf(FileHandle& file, Call& call) {
     auto& request = call.as<v4l2_exportbuffer>();
-    V4LFENCE_TRY(check_buffer_call(file, request.type));
     if (!file.device().queue().can_export()) {
         return fail(-ENOTTY, "this machine cannot make dma-bufs: no udmabuf, dma-heap or vgem");
     }
+    V4LFENCE_TRY(check_buffer_call(file, request.type));
     if (request.flags & ~static_cast<std::uint32_t>(O_CLOEXEC | O_ACCMODE)) {
         return fail(-EINVAL, "flags of VIDIOC_EXPBUF");
     }
