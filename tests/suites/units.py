@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Unit tests that find more in the guest than on most machines: the fences of a real vgem.
+"""Unit tests that find more in the guest than on most machines: fences and dma-bufs of the kernel,
+and sockets of another one.
 
 usage: units.py KERNEL
 """
@@ -9,8 +10,8 @@ import os
 
 import guest
 
-# Where a fence of the kernel is made or judged.
-programs = ("unit_fence", "unit_capi")
+# Where a fence of the kernel is made or judged, a dma-buf mapped, a descriptor made to be polled.
+programs = ("unit_fence", "unit_capi", "unit_vb2", "unit_vb2_queue", "unit_v4l2_readiness")
 
 
 def body(report):

@@ -17,8 +17,8 @@ public:
     /// Errors: EMFILE, ENFILE.
     Result<> open();
 
-    /// Gives the descriptor back; nobody waits.
-    void close() noexcept { fd_.reset(); }
+    /// Gives the descriptor back. Nobody waits, or will call end(): who is in poll() is woken.
+    void close() noexcept;
 
     /// Borrowed; readable when a waiter should look again. -1 before open().
     int fd() const noexcept { return fd_.get(); }

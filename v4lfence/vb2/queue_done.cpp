@@ -244,9 +244,9 @@ void Queue::close() {
     out_fences_.close();
     sync_.forget_expiry();
     const std::lock_guard no_look(dqbuf_mutex_);
-    if (waiter_tid_.load() == 0) {
-        waiter_wake_.close();
-    }
+    // Who waits for a file that is gone has no way left to say that it leaves.
+    waiter_tid_.store(0);
+    waiter_wake_.close();
 }
 
 /// The device first, then every fence (SEMANTICS 5.4).
