@@ -185,14 +185,16 @@ def _end(child):
 
 
 def choose(every, only, quick):
-    """The suites to run, in their order, with those whose work they use."""
+    """The suites to run, in their order, with those whose work they use. What runs on request has
+    to be called by its name."""
     patterns = only or ["*"]
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(suite.name, pattern) for suite in every):
             raise LookupError(f"no suite is called {pattern}")
     names = {suite.name for suite in every
              if any(fnmatch.fnmatchcase(suite.name, pattern) for pattern in patterns)
-             and (not quick or is_quick(suite))}
+             and (not quick or is_quick(suite))
+             and (not suite.on_request or suite.name in patterns)}
     by_name = {suite.name: suite for suite in every}
     waiting = list(names)
     while waiting:
@@ -235,6 +237,9 @@ def options_of(arguments):
     parser.add_argument("--quick", action="store_true", help="without virtual machines")
     parser.add_argument("--only", action="append", metavar="SUITE",
                         help="this suite and what it uses; a pattern like 'unit-*'; repeatable")
+    parser.add_argument("--mutants", action="append_const", dest="only", const="mutants",
+                        help="break every promise on purpose and see its test fail; no other suite "
+                        "unless --only names one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N",
                         help="virtual machines at a time (default: one per core)")
     parser.add_argument("--list", action="store_true", help="name the suites and stop")

@@ -76,6 +76,16 @@ class Choosing(unittest.TestCase):
     def test_only_brings_what_it_uses_in_order(self):
         self.assertEqual(self.names(["vm-*"]), ["build", "unit", "vm-a"])
 
+    def test_what_runs_on_request_is_called_by_its_name(self):
+        every = [*self.every, Suite("rare", ("true",), on_request=True)]
+        named = [suite.name for suite in run_suites.choose(every, ["rare"], False)]
+        self.assertEqual(named, ["rare"])
+        for only in (None, ["*"], ["unit"]):
+            chosen = run_suites.choose(every, only, False)
+            self.assertNotIn("rare", [suite.name for suite in chosen])
+        _, options = run_suites.options_of(["--mutants"])
+        self.assertEqual(options.only, ["mutants"])
+
     def test_quick_leaves_the_machines_out(self):
         self.assertEqual(self.names(quick=True), ["build", "unit", "lint"])
 

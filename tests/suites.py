@@ -23,6 +23,7 @@ class Suite:
     needs: tuple[str, ...] = ()  # programs on PATH; the suite is skipped where one is missing
     timeout_s: int = 300
     quick: bool | None = None  # part of ./test --quick; by default what runs on the host
+    on_request: bool = False  # left out unless --only names it, or an option of its own does
 
 
 _qemu = ("qemu-system-x86_64",)
@@ -63,4 +64,7 @@ suites = [
           after=("build",), needs=(*_qemu, "make")),
     Suite("examples-6.12", ("tests/suites/examples.sh", "--vm", "6.12"), where="vm",
           after=("build",), needs=(*_qemu, "make")),
+    # ./test --mutants: for whoever changes a promise or its test.
+    Suite("mutants", ("tests/mutants/mutants.py",), needs=("clang++-14",), timeout_s=3600,
+          on_request=True),
 ]

@@ -27,7 +27,7 @@ def programs(folder):
             and any(suite.endswith(":unit") for suite in test["suite"])}
 
 
-def _prefix(config):
+def prefix(config):
     if not config.fixed_addresses:
         return []
     fixed = ["setarch", platform.machine(), "--addr-no-randomize"]
@@ -64,7 +64,7 @@ def run(config_name, results):
     well = True
     for name, program in programs(folder).items():
         report = results / f"{name}.xml"
-        command = [*_prefix(config), program, f"--gtest_output=xml:{report}"]
+        command = [*prefix(config), program, f"--gtest_output=xml:{report}"]
         with tempfile.TemporaryDirectory() as scratch:
             status, words = execute(command, cwd=scratch, env=environment)
         well = well and status == 0

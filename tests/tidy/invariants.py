@@ -14,6 +14,12 @@ _case = re.compile(r'"([\w@./-]+)"(?=\s*,\s*(?:\.lines\s*=\s*)?"([\d., ]*)"|)')
 _not_yet = re.compile(r"^not yet: issue \S.*?[,:] ?\S")
 
 
+def row_of(line):
+    """(number, where, pinned by) of a row of INVARIANTS.md; None of any other line."""
+    match = _row.match(line)
+    return match and match.groups()
+
+
 def _numbers(text):
     return set(re.findall(_number, text or ""))
 
@@ -106,9 +112,9 @@ def findings(sources, table):
     if page is None:
         return [("INVARIANTS.md", 1, "is missing: each promise names the test that pins it")]
     for at, line in enumerate(page.lines, 1):
-        if match := _row.match(line):
-            seen.add(match.group(1))
-            out += [("INVARIANTS.md", at, why) for why in judge.row(*match.groups())]
+        if row := row_of(line):
+            seen.add(row[0])
+            out += [("INVARIANTS.md", at, why) for why in judge.row(*row)]
     out += [("INVARIANTS.md", 1, f"promise {n} has no row") for n in table if n not in seen]
     for source in sources:
         if source.is_cxx and source.is_test:
