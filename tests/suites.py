@@ -31,8 +31,8 @@ _qemu = ("qemu-system-x86_64",)
 
 def _in_guest(script, kernel):
     """A script of tests/suites that enters the VM by itself."""
-    return Suite(f"{script}-{kernel}", (f"tests/suites/{script}.py", kernel), where="vm",
-                 after=("build",), needs=_qemu)
+    return Suite(f"{script.replace('_', '-')}-{kernel}", (f"tests/suites/{script}.py", kernel),
+                 where="vm", after=("build",), needs=_qemu)
 
 
 suites = [
@@ -47,15 +47,23 @@ suites = [
     Suite("unit-tsan", ("tests/unit.py", "tsan"), needs=("clang++-14",), timeout_s=600),
     Suite("examples", ("tests/suites/examples.sh",), after=("build",), needs=("make",)),
     Suite("cli", ("tools/cli_test.py",), after=("build",)),
+    Suite("stream-virtual", ("tests/suites/stream_virtual.py",), after=("build",)),
+    Suite("conform-virtual", ("tests/suites/conform_virtual.py",), after=("build",)),
     # The longest first: two at a time then end together.
     _in_guest("uvc", "6.1"),
     _in_guest("uvc", "6.12"),
     _in_guest("conform", "6.1"),
     _in_guest("conform", "6.12"),
+    _in_guest("conform_virtual", "6.1"),
+    _in_guest("conform_virtual", "6.12"),
     Suite("vm-harness", ("tests/suites/python.py", "tests/vm/vm_test.py", "--boot"), where="vm",
           needs=_qemu),
     _in_guest("stream", "6.1"),
     _in_guest("stream", "6.12"),
+    _in_guest("unfenced_difference", "6.1"),
+    _in_guest("unfenced_difference", "6.12"),
+    _in_guest("stream_virtual", "6.1"),
+    _in_guest("stream_virtual", "6.12"),
     Suite("unfenced", ("tests/bench/unfenced_check.py",), where="vm", after=("build",),
           needs=(*_qemu, "strace")),
     _in_guest("units", "6.1"),

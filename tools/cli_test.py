@@ -15,6 +15,7 @@ TOP = Path(__file__).resolve().parents[1]
 COMMANDS = ("devices", "stream", "conform")
 SUCCESS, WRONG_USAGE, MACHINE_LACKS = 0, 2, 77
 MISSING_NODE = "/dev/video-that-is-not-there"
+VIRTUAL = "virtual:camera"
 
 
 class Checker:
@@ -75,6 +76,8 @@ def check_stream(checker):
         "bad-frames": [MISSING_NODE, "--frames", "many"],
         "no-frames": [MISSING_NODE, "--frames", "0"],
         "bad-rate": [MISSING_NODE, "--rate", "0"],
+        "rate-in-words": [MISSING_NODE, "--rate", "fast"],
+        "raw-virtual": [VIRTUAL, "--raw"],
         "raw-with-fences": [MISSING_NODE, "--raw", "--out-fence"],
         "deadline-without-in-fence": [MISSING_NODE, "--deadline", "100"],
         "no-v4l2-device": ["/dev/null"],
@@ -83,6 +86,8 @@ def check_stream(checker):
         checker.ends(f"stream-{name}", ["stream", *arguments], WRONG_USAGE)
     checker.ends("stream-missing-node", ["stream", MISSING_NODE], MACHINE_LACKS,
                  stderr=MISSING_NODE)
+    checker.ends("stream-unknown-virtual", ["stream", "virtual:toaster"], MACHINE_LACKS,
+                 stderr="virtual:toaster")
     checker.ends("stream-missing-node-json", ["stream", MISSING_NODE, "--json"], MACHINE_LACKS)
 
 
@@ -99,11 +104,30 @@ def check_devices(checker):
             problem = f"providers are {names}"
         elif any(p["available"] == bool(p["reason"]) for p in report["providers"]):
             problem = "a provider that is missing has a reason, and only that"
+        elif any(device["virtual"] for device in report["devices"]):
+            problem = "a node of the kernel's is virtual"
         elif report["devices"][0]["error"] is None:
             problem = "the missing node has no error"
     except (ValueError, LookupError) as error:
         problem = f"not the JSON expected: {error!r}"
     checker.tell("devices-json", problem)
+
+
+def check_virtual_devices(checker):
+    done = checker.call("devices", "--json")
+    problem = None
+    try:
+        listed = {device["path"]: device for device in json.loads(done.stdout)["devices"]}
+        for path, kind in {VIRTUAL: "capture", f"{VIRTUAL}-mplane": "capture-mplane"}.items():
+            device = listed[path]
+            if device["kind"] != kind or not device["virtual"] or not device["queues"]:
+                problem = f"{path} is told as {device}"
+            elif device["queues"][0]["ordered"] is not True:
+                problem = f"{path} has no fences in order"
+    except (ValueError, LookupError) as error:
+        problem = f"not the JSON expected: {error!r}"
+    checker.tell("devices-virtual-json", problem)
+    checker.ends("devices-virtual", ["devices"], SUCCESS, stdout=f"{VIRTUAL}  capture, virtual")
 
 
 def check_conform(checker):
@@ -128,6 +152,7 @@ def main(arguments):
     checker = Checker(program)
     check_every_command(checker)
     check_devices(checker)
+    check_virtual_devices(checker)
     check_stream(checker)
     check_conform(checker)
     return 1 if checker.failures else 0

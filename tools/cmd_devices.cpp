@@ -27,10 +27,12 @@ constexpr const char* footer =
     "Examples:\n"
     "  v4lfence devices                     everything, for reading\n"
     "  v4lfence devices /dev/video0         one device\n"
+    "  v4lfence devices virtual:camera      one of the library's own\n"
     "  v4lfence devices --json | jq '.devices[].path'\n"
     "\n"
     "`in order` says that the queue gives buffers back in the order they were queued\n"
-    "with the format it has now. No device is changed by looking.";
+    "with the format it has now. No device is changed by looking. Virtual devices need\n"
+    "no kernel module: each program that opens one has its own.";
 
 constexpr const char* provider_names[] = {"user", "eventfd", "vgem", "sw_sync"};
 
@@ -92,7 +94,7 @@ void print_formats(const std::vector<PixelFormat>& formats) {
 }
 
 void print_node(const NodeFacts& node) {
-    fmt::print("{}  {}", node.path, node.kind);
+    fmt::print("{}  {}{}", node.path, node.kind, node.is_virtual ? ", virtual" : "");
     if (!node.card.empty()) {
         fmt::print("  \"{}\"  driver {}  {}", node.card, node.driver, node.bus);
     }
@@ -112,9 +114,6 @@ void print_node(const NodeFacts& node) {
 }
 
 void print_text(const std::vector<NodeFacts>& nodes) {
-    if (nodes.empty()) {
-        fmt::print("No V4L2 device on this machine. (`modprobe vivid` makes a virtual one.)\n");
-    }
     for (const NodeFacts& node : nodes) {
         print_node(node);
     }
@@ -160,11 +159,14 @@ Json queue_json(const QueueFacts& queue) {
 }
 
 Json node_json(const NodeFacts& node) {
-    Json json = {
-        {"path", node.path},      {"kind", node.kind},
-        {"card", node.card},      {"driver", node.driver},
-        {"bus", node.bus},        {"error", node.error.empty() ? Json(nullptr) : Json(node.error)},
-        {"queues", Json::array()}};
+    Json json = {{"path", node.path},
+                 {"kind", node.kind},
+                 {"virtual", node.is_virtual},
+                 {"card", node.card},
+                 {"driver", node.driver},
+                 {"bus", node.bus},
+                 {"error", node.error.empty() ? Json(nullptr) : Json(node.error)},
+                 {"queues", Json::array()}};
     for (const QueueFacts& queue : node.queues) {
         json["queues"].push_back(queue_json(queue));
     }
@@ -201,6 +203,9 @@ Command add_devices_command(CLI::App& program) {
     return {app, [arguments] {
                 if (arguments->paths.empty()) {
                     arguments->paths = find_video_nodes();
+                    for (std::string& path : virtual_devices()) {
+                        arguments->paths.push_back(std::move(path));
+                    }
                 }
                 std::vector<NodeFacts> nodes;
                 for (const std::string& path : arguments->paths) {

@@ -20,6 +20,8 @@ namespace {
 
 constexpr const char* footer =
     "Examples:\n"
+    "  v4lfence stream virtual:camera --in-fence chain --save frame.png\n"
+    "  v4lfence stream virtual:camera --rate free --frames 100000\n"
     "  v4lfence stream /dev/video0 --out-fence\n"
     "  v4lfence stream /dev/video0 --size 640x360 --rate 30 --in-fence chain --save frame.png\n"
     "  v4lfence stream /dev/video0 --in-fence timer --timer-ms 5..60 --seed 7\n"
@@ -39,6 +41,7 @@ constexpr const char* footer =
 struct StreamTexts {
     std::string size;
     std::string format;
+    std::string rate;
     std::string memory = "mmap";
     std::string in_fence = "none";
     std::string timer_ms = "5..60";
@@ -71,6 +74,9 @@ Attempt<> parse_texts(const StreamTexts& texts, StreamChoices& options) {
     if (!texts.format.empty()) {
         store(parse_fourcc(texts.format), options.fourcc, verdict);
     }
+    if (!texts.rate.empty()) {
+        store(parse_rate(texts.rate), options.rate, verdict);
+    }
     store(parse_memory(texts.memory), options.memory, verdict);
     store(parse_in_fence(texts.in_fence), options.in_fence, verdict);
     store(parse_delays(texts.timer_ms), options.timer, verdict);
@@ -80,20 +86,23 @@ Attempt<> parse_texts(const StreamTexts& texts, StreamChoices& options) {
 
 void add_picture_options(CLI::App& app, StreamArguments& arguments) {
     StreamChoices& options = arguments.options;
-    app.add_option("DEVICE", options.device, "A capture device, such as /dev/video0")->required();
+    app.add_option("DEVICE", options.device,
+                   "A capture device, such as /dev/video0 or virtual:camera")
+        ->required();
     app.add_option("--frames", options.frames, "How many frames")->capture_default_str();
     app.add_option("--size", arguments.texts.size, "WIDTHxHEIGHT (default: as the device is)");
     app.add_option("--format", arguments.texts.format,
                    "Pixel format, such as YUYV (default: as the device is)");
-    app.add_option("--rate", options.rate,
-                   "Frames a second; the driver chooses the nearest it has (default: as it is)")
-        ->check(CLI::Range(0.01, 1000.0));
+    app.add_option("--rate", arguments.texts.rate,
+                   "Frames a second, of which the driver chooses the nearest it has, or free: as\n"
+                   "fast as a virtual camera can (default: as it is)");
     app.add_option("--memory", arguments.texts.memory, "mmap, userptr or dmabuf")
         ->capture_default_str();
     app.add_option("--buffers", options.buffers, "How many buffers (default: 4; chain: 2K)")
         ->check(CLI::Range(1, 32768));
     app.add_option("--pixels", arguments.texts.pixels,
-                   "What each picture must show: auto, painted (its number), bars, none")
+                   "What each picture must show: auto, painted (its number), stamped (number and\n"
+                   "time, at top and bottom), bars, none")
         ->capture_default_str();
     app.add_option("--save", options.save, "Write the last frame as PNG");
 }

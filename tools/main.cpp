@@ -19,7 +19,7 @@ ExitStatus report_failure(const char* command, const Failure& failure) {
 namespace {
 
 constexpr const char* footer =
-    "Start with `v4lfence devices`, then `v4lfence stream /dev/video0`.\n"
+    "Start with `v4lfence devices`, then `v4lfence stream virtual:camera`.\n"
     "Each command explains itself: v4lfence COMMAND --help.\n"
     "\n"
     "Exit status: 0 success, 1 the job failed, 2 wrong usage, 77 the machine lacks\n"

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The main job: a fenced stream from the best device there is, every frame checked.
 
-A capture device of this machine if there is one, else vivid on a stock kernel in a virtual machine.
-Writes report.json and frame.png into the folder of --out. Needs build/v4lfence; ./run builds it.
+A capture device of this machine if there is one, else the library's virtual camera; with --vm,
+vivid on a stock kernel in a virtual machine. Writes report.json and frame.png into the folder of
+--out. Needs build/v4lfence; ./run builds it.
 """
 
 import argparse
-import glob
 import json
 import shlex
 import subprocess
@@ -26,6 +26,10 @@ SIZES = ((640, 360), (640, 480), (320, 180), (320, 240))
 
 # What software emulation holds without a loss.
 VIVID = ["--size", "640x360", "--rate", "25", "--format", "YUYV"]
+# A picture to show. Its frames are made by a thread: a machine that forgets this for longer than an
+# interval loses some, which the summary tells, and a few are no failure.
+CAMERA = ["--size", "1280x720", "--rate", "30", "--format", "YUYV"]
+CAMERA_LOST_MAX = 100
 PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -45,9 +49,10 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vm", action="store_true",
-                        help="in the virtual machine, with vgem's fences: sync_files that the "
-                             "kernel can wait for")
-    parser.add_argument("--device", help="this one of the host, not the best")
+                        help="vivid in the virtual machine, with vgem's fences: sync_files that "
+                             "the kernel can wait for")
+    parser.add_argument("--device",
+                        help="this one of the host, not the best: a node, or virtual:camera")
     parser.add_argument("--frames", type=int, default=300, help="default: %(default)s")
     parser.add_argument("--fences", help="who makes the fences (default: user; with --vm: vgem)")
     parser.add_argument("--kernel", default="6.1",
@@ -60,14 +65,12 @@ def parse(arguments):
 
 
 def capture_devices():
-    """What this machine has, hardware before vivid."""
-    if not glob.glob("/dev/video*"):
-        return []
+    """What can be opened here, the best first: hardware, then vivid, then the library's own."""
     found = subprocess.run([PROGRAM, "devices", "--json"], capture_output=True, text=True,
                            check=True)
     devices = [device for device in json.loads(found.stdout)["devices"]
                if device["kind"] in ("capture", "capture-mplane") and device["queues"]]
-    return sorted(devices, key=lambda device: device["driver"] == "vivid")
+    return sorted(devices, key=lambda device: (device["virtual"], device["driver"] == "vivid"))
 
 
 def fits(size, wanted):
@@ -80,6 +83,8 @@ def fits(size, wanted):
 
 def choose_format(device):
     """Arguments for a moderate size in a format that can be shown; none: as the device is."""
+    if device["virtual"]:
+        return CAMERA
     if device["driver"] == "vivid":
         return VIVID
     formats = {entry["fourcc"]: entry["sizes"] for entry in device["queues"][0]["formats"]}
@@ -101,6 +106,8 @@ def stream_command(device, format_arguments, out, options):
 
 def run_here(device, options):
     command = stream_command(device["path"], choose_format(device), options.out, options)
+    if device["virtual"]:
+        command += ["--allow-bad", str(CAMERA_LOST_MAX)]
     return subprocess.run(command, check=False).returncode
 
 
@@ -116,7 +123,7 @@ def run_in_vm(options):
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
 
 
-def problems(options, kernel_fences):
+def problems(options, kernel_fences, lost_max):
     """What the files of the job do not prove."""
     try:
         report = json.loads((options.out / "report.json").read_text())
@@ -130,7 +137,7 @@ def problems(options, kernel_fences):
             yield f"broken: {promise['meaning']}: {promise['first_break']}"
     if not report["promises"]:
         yield "nothing was promised"
-    if report["frames"] != options.frames or report["lost"]:
+    if report["frames"] != options.frames or report["lost"] > lost_max:
         yield f"{report['frames']} of {options.frames} frames, {report['lost']} lost"
     fences = report["out_fences"]
     if fences["made"] != fences["ended"] + fences["cancelled"]:
@@ -164,18 +171,21 @@ def main(arguments):
             print(f"{options.device} is no capture device of this machine.", file=sys.stderr)
             return MACHINE_LACKS
     if devices:
-        steps.done(f"device: {devices[0]['path']} \"{devices[0]['card']}\"")
+        steps.done(f"device: {devices[0]['path']} \"{devices[0]['card']}\""
+                   + (", in this process" if devices[0]["virtual"] else ""))
         status = run_here(devices[0], options)
+        lost_max = CAMERA_LOST_MAX if devices[0]["virtual"] else 0
         where = devices[0]["path"]
     else:
         steps.done(f"device: vivid on a stock {options.kernel} kernel in QEMU")
         status = run_in_vm(options)
+        lost_max = 0
         where = f"vivid, kernel {options.kernel}"
     steps.done(f"stream: {options.frames} frames from {where}, fences by {options.fences}")
     if status == MACHINE_LACKS:
         return MACHINE_LACKS
 
-    found = list(problems(options, options.fences == "vgem"))
+    found = list(problems(options, options.fences == "vgem", lost_max))
     if status != SUCCESS:
         found.append(f"the stream ended with exit status {status}")
     steps.done(f"checked: {options.out}/report.json, {options.out}/frame.png")

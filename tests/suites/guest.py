@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the suites of the virtual machine share: how they get into one, and how they report.
+"""What the suites that run programs share: how they get into a virtual machine, and how they
+report.
 
 Such a suite is a script SCRIPT KERNEL. Outside it starts a guest and itself in there, so that its
 body runs beside the devices; what the body prints is the suite's output (see tests/suites.py).
@@ -91,6 +92,13 @@ def main(machine, body):
     sys.exit(1 if report.failures else 0)
 
 
+def main_here(body):
+    """Runs body(report) on this machine."""
+    report = Report()
+    body(report)
+    sys.exit(1 if report.failures else 0)
+
+
 def _enter(machine, kernel):
     command = [str(vm / "vm.py"), "run", "--kernel", kernel, "--modules", machine.modules,
                "--timeout", str(machine.timeout_s), "--smp", str(machine.cpus),
@@ -105,7 +113,7 @@ def _enter(machine, kernel):
 
 def keep(name, text):
     """Keeps a file with the results of the suite."""
-    if out := os.environ.get("OUT"):
+    if out := os.environ.get("OUT") or os.environ.get("V4LFENCE_RESULTS"):
         (Path(out) / name).write_text(text)
 
 
@@ -140,7 +148,8 @@ def finish(child, timeout_s=60):
         stdout, stderr = child.communicate(timeout=timeout_s)
         return Ended(child.returncode, stdout or "", stderr or "")
     except subprocess.TimeoutExpired:
-        print(f"  {child.args} takes too long:\n{where(child.pid)}", flush=True)
+        stuck = where(child.pid) if "VM_KERNEL" in os.environ else ""
+        print(f"  {child.args} takes too long:\n{stuck}", flush=True)
         os.killpg(child.pid, signal.SIGKILL)
     try:
         stdout, stderr = child.communicate(timeout=_cleanup_s)

@@ -76,6 +76,13 @@ def raw(report, node):
     report.tell("raw", problem_of(ended, told, frames=20))
 
 
+def free_running(report, node):
+    """A kernel's camera has its own clock, and a sentence says so."""
+    ended = guest.run(guest.program, "stream", node, *small[:2], "--rate", "free")
+    said = ended.status == 2 and "cannot run free" in ended.stderr
+    report.tell("no-free-running", None if said else f"{ended.how()}: {ended.last_words()}")
+
+
 def two_planes(report, node):
     for memory, fences in (("mmap", "user"), ("userptr", "vgem"), ("dmabuf", "user")):
         short(report, node, f"two-planes/{memory}/{fences}", [
@@ -134,7 +141,7 @@ def lane(report, node, jobs):
 def body(report):
     *singles, multi_planar = guest.nodes("vivid")
     long_node = singles.pop()
-    jobs = [*matrix(), sync_files, deadline, raw, interrupted_text]
+    jobs = [*matrix(), sync_files, deadline, raw, free_running, interrupted_text]
     jobs += [functools.partial(interrupted_json, in_fence=kind)
              for kind in ("none", "timer", "chain")]
     jobs += [functools.partial(saved, fourcc=name) for name in ("YUYV", "NV12", "RGB3")]

@@ -50,7 +50,10 @@ layers = {
     ),
     "v4lfence/": Layer(public_headers),
     "conformance/": Layer(_up_to_fence + ("v4lfence/uapi_fences.h", "conformance/")),
-    "tools/": Layer(_up_to_fence + public_headers + ("conformance/", "tools/")),
+    "tools/": Layer(
+        _up_to_fence + public_headers
+        + ("v4lfence/drivers/picture/stamp.hpp", "conformance/", "tools/")
+    ),
     "examples/": Layer(()),
 }
 test_support = ("tests/support/",)  # a test may include this whatever its layer

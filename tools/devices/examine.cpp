@@ -201,6 +201,7 @@ std::string node_kind(std::uint32_t capabilities) {
 NodeFacts examine_node(const std::string& path) {
     NodeFacts facts;
     facts.path = path;
+    facts.is_virtual = is_virtual_device(path);
     if (path.find("v4l-subdev") != std::string::npos) {
         facts.kind = "subdevice";
         return facts;

@@ -47,6 +47,7 @@ struct NodeFacts {
     std::string path;
     std::string
         kind;  ///< "capture", "capture-mplane", "output", "m2m", "metadata", "subdevice", ...
+    bool is_virtual = false;  ///< Of the library.
     std::string card;
     std::string driver;
     std::string bus;

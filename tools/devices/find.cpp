@@ -76,6 +76,10 @@ bool natural_less(const std::string& first, const std::string& second) {
     return first < second;
 }
 
+std::vector<std::string> virtual_devices() {
+    return {"virtual:camera", "virtual:camera-mplane"};
+}
+
 std::vector<std::string> find_video_nodes() {
     std::vector<std::string> nodes = nodes_of_udev();
     if (nodes.empty()) {

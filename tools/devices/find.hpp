@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Which V4L2 nodes this machine has.
+// Which V4L2 devices a program can open here.
 
 #pragma once
 
@@ -12,6 +12,9 @@ namespace v4lfence {
 /// Device files in natural order (/dev/video2 before /dev/video10): what udev lists, else what /dev
 /// has.
 std::vector<std::string> find_video_nodes();
+
+/// The library's own, which any machine has.
+std::vector<std::string> virtual_devices();
 
 /// /dev/video2 before /dev/video10.
 bool natural_less(const std::string& first, const std::string& second);

@@ -17,10 +17,10 @@ namespace {
 
 tl::unexpected<Failure> cannot_open(const std::string& path, int code) {
     if (code == -ENOENT || code == -ENODEV || code == -ENXIO) {
-        return machine_lacks(fmt::format(
-            "{} does not exist here: {}. `v4lfence devices` lists what there is; `modprobe vivid` "
-            "makes a virtual camera.",
-            path, errno_text(code)));
+        return machine_lacks(
+            fmt::format("{} does not exist here: {}. `v4lfence devices` lists what there is; "
+                        "virtual:camera is always there.",
+                        path, errno_text(code)));
     }
     if (code == -EACCES || code == -EPERM) {
         return job_failed(fmt::format(
@@ -86,6 +86,9 @@ Attempt<Camera> Camera::open(const StreamChoices& options) {
         return tl::unexpected(done.error());
     }
     camera.agree_rate(options);
+    if (auto done = camera.run_free(options); !done) {
+        return tl::unexpected(done.error());
+    }
     if (auto done = camera.choose_fences(options); !done) {
         return tl::unexpected(done.error());
     }
@@ -150,15 +153,37 @@ void Camera::agree_rate(const StreamChoices& options) {
     v4l2_streamparm parameters{};
     parameters.type = format_.type;
     v4l2_fract& interval = parameters.parm.capture.timeperframe;
-    if (options.rate) {
+    const auto& wanted = options.rate.per_second;
+    if (wanted) {
         constexpr std::uint32_t precision = 1000;
         interval.numerator = precision;
-        interval.denominator = static_cast<std::uint32_t>(std::lround(*options.rate * precision));
+        interval.denominator = static_cast<std::uint32_t>(std::lround(*wanted * precision));
     }
-    const auto asked = file_.ioctl(options.rate ? VIDIOC_S_PARM : VIDIOC_G_PARM, &parameters);
+    const auto asked = file_.ioctl(wanted ? VIDIOC_S_PARM : VIDIOC_G_PARM, &parameters);
     if (asked && interval.numerator != 0) {
         format_.rate = double(interval.denominator) / interval.numerator;
     }
+}
+
+Attempt<> Camera::run_free(const StreamChoices& options) const {
+    const auto id = find_control("Free Running");
+    if (!id && options.rate.free_running) {
+        return wrong_usage(fmt::format(
+            "--rate free: {} (driver {}) cannot run free, only a virtual camera can. Give a number "
+            "of frames a second, or take virtual:camera.",
+            options.device, driver_));
+    }
+    if (!id) {
+        return {};
+    }
+    v4l2_control control{};
+    control.id = *id;
+    control.value = options.rate.free_running ? 1 : 0;
+    if (const auto set = file_.ioctl(VIDIOC_S_CTRL, &control); !set) {
+        return job_failed(fmt::format("--rate: {} refused it: {}.", options.device,
+                                      errno_text(set.error().code)));
+    }
+    return {};
 }
 
 Attempt<> Camera::choose_fences(const StreamChoices& options) {
@@ -227,27 +252,33 @@ Attempt<unsigned> Camera::driver_minimum() const {
     return minimum;
 }
 
-std::optional<std::int32_t> Camera::control_named(const char* name) const {
+std::optional<std::uint32_t> Camera::find_control(const char* name) const {
     v4l2_queryctrl query{};
     query.id = V4L2_CTRL_FLAG_NEXT_CTRL;
     while (file_.ioctl(VIDIOC_QUERYCTRL, &query)) {
         if (field_text(query.name) == name) {
-            v4l2_control control{};
-            control.id = query.id;
-            if (file_.ioctl(VIDIOC_G_CTRL, &control)) {
-                return control.value;
-            }
-            return std::nullopt;
+            return query.id;
         }
         query.id |= V4L2_CTRL_FLAG_NEXT_CTRL;
     }
     return std::nullopt;
 }
 
+std::optional<std::int32_t> Camera::control_named(const char* name) const {
+    const auto id = find_control(name);
+    v4l2_control control{};
+    control.id = id.value_or(0);
+    return id && file_.ioctl(VIDIOC_G_CTRL, &control) ? std::optional(control.value) : std::nullopt;
+}
+
 bool Camera::shows_colour_bars() const {
     // The third speed is "no movement".
     return driver_ == "vivid" && control_named("Test Pattern") == 0 &&
            control_named("Horizontal Movement").value_or(3) == 3;
+}
+
+bool stamps_frames(const Camera& camera) {
+    return camera.driver() == "v4lfence";
 }
 
 bool paints_numbers(const Camera& camera) {

@@ -71,7 +71,9 @@ private:
     Attempt<> identify(const std::string& path);
     Attempt<> agree_format(const StreamChoices& options);
     void agree_rate(const StreamChoices& options);
+    Attempt<> run_free(const StreamChoices& options) const;
     Attempt<> choose_fences(const StreamChoices& options);
+    std::optional<std::uint32_t> find_control(const char* name) const;
     std::optional<std::int32_t> control_named(const char* name) const;
 
     VideoFile file_;
@@ -84,5 +86,8 @@ private:
 
 /// A camera that paints each frame's number is recognised by its name.
 bool paints_numbers(const Camera& camera);
+
+/// So is a virtual one, which stamps number and time.
+bool stamps_frames(const Camera& camera);
 
 }  // namespace v4lfence

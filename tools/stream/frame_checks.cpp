@@ -4,9 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "tools/stream/poison.hpp"
+#include "tools/stream/stamp_checks.hpp"
 
 namespace v4lfence {
 
@@ -17,21 +19,27 @@ PixelCheck recognise_picture(PixelCheck choice, const Camera& camera) {
     if (paints_numbers(camera)) {
         return PixelCheck::Painted;
     }
+    if (stamps_frames(camera)) {
+        return PixelCheck::Stamped;
+    }
     return camera.shows_colour_bars() ? PixelCheck::Bars : PixelCheck::None;
 }
 
 FrameChecks::FrameChecks(const StreamChoices& options, const Camera& camera, const BufferPool& pool,
                          Promises& promises, StreamCounters& counters)
-    : options_(options), camera_(camera), pool_(pool), promises_(promises),
-      numbers_(promises, counters, pool.count()),
+    : camera_(camera), pool_(pool), promises_(promises), numbers_(promises, counters, pool.count()),
       pixels_(recognise_picture(options.pixels, camera)) {
     for (const PlaneLayout& plane : camera.format().planes) {
         strides_.push_back(plane.stride);
     }
+    const std::uint32_t fourcc = camera.format().fourcc;
+    if (fourcc == V4L2_PIX_FMT_MJPEG || fourcc == V4L2_PIX_FMT_JPEG) {
+        jpeg_.emplace(camera.format().size);
+    }
     // Nothing in a format that is not understood can be recognised, unless that was asked for.
-    if (const auto image = view(0);
-        options.pixels == PixelCheck::Auto &&
-        !(image && (image->has_colour() || pixels_ == PixelCheck::Painted))) {
+    const bool shown = jpeg_ || raw_view(0);
+    if (options.pixels == PixelCheck::Auto &&
+        !(shown && (can_show_colour() || pixels_ != PixelCheck::Bars))) {
         pixels_ = PixelCheck::None;
     }
     promises.make(PromiseId::NoErrors);
@@ -46,7 +54,9 @@ FrameChecks::FrameChecks(const StreamChoices& options, const Camera& camera, con
     if (pool.memory() != V4L2_MEMORY_DMABUF) {
         promises.make(PromiseId::MemoryWritten);
     }
-    if (pixels_ == PixelCheck::Painted) {
+    if (pixels_ == PixelCheck::Stamped) {
+        promise_stamps(promises, camera.format().size);
+    } else if (pixels_ == PixelCheck::Painted) {
         promises.make(PromiseId::PaintedNumber);
     } else if (pixels_ == PixelCheck::Bars) {
         promises.make(PromiseId::ColourBars);
@@ -98,7 +108,11 @@ void FrameChecks::check_picture(const TakenFrame& frame) {
     if (pixels_ == PixelCheck::None) {
         return;
     }
-    const auto image = view(frame.index);
+    const auto image = view(frame);
+    if (pixels_ == PixelCheck::Stamped) {
+        check_stamps(promises_, frame, image);
+        return;
+    }
     if (pixels_ == PixelCheck::Bars) {
         promises_.check(PromiseId::ColourBars, image && shows_bars(*image), [&] {
             return fmt::format("frame {} does not show the bars in its first row", frame.number);
@@ -113,7 +127,20 @@ void FrameChecks::check_picture(const TakenFrame& frame) {
     });
 }
 
-std::optional<ImageView> FrameChecks::view(unsigned index) const {
+bool FrameChecks::can_show_colour() const {
+    const auto image = raw_view(0);
+    return jpeg_ || (image && image->has_colour());
+}
+
+std::optional<ImageView> FrameChecks::view(const TakenFrame& frame) {
+    if (!jpeg_) {
+        return raw_view(frame.index);
+    }
+    const auto plane = pool_.plane(frame.index, 0);
+    return jpeg_->read(plane.first(std::min(frame.bytes_used, plane.size())));
+}
+
+std::optional<ImageView> FrameChecks::raw_view(unsigned index) const {
     std::array<std::span<const std::byte>, VIDEO_MAX_PLANES> planes;
     for (unsigned plane = 0; plane < strides_.size(); ++plane) {
         planes[plane] = pool_.plane(index, plane);

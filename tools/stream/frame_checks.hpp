@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tools/stream/buffers.hpp"
+#include "tools/stream/jpeg_reader.hpp"
 #include "tools/stream/number_checks.hpp"
 #include "tools/stream/options.hpp"
 #include "tools/stream/picture.hpp"
@@ -33,20 +34,22 @@ public:
     /// Frame numbers in QBUF order that have not come back.
     const std::vector<std::uint64_t>& outstanding() const { return numbers_.outstanding(); }
 
-    /// Empty when the format is not one that can be shown.
-    std::optional<ImageView> view(unsigned index) const;
+    /// Good until the next call. Empty when the format is not one that can be shown.
+    std::optional<ImageView> view(const TakenFrame& frame);
 
 private:
     void check_memory(const TakenFrame& frame);
     void check_picture(const TakenFrame& frame);
+    std::optional<ImageView> raw_view(unsigned index) const;
+    bool can_show_colour() const;
 
-    const StreamChoices& options_;
     const Camera& camera_;
     const BufferPool& pool_;
     Promises& promises_;
     NumberChecks numbers_;
     PixelCheck pixels_;
     std::vector<std::uint32_t> strides_;
+    std::optional<JpegReader> jpeg_;  ///< Of a format that needs it.
 };
 
 /// What `Auto` means for this camera.

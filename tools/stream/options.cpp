@@ -46,6 +46,23 @@ Attempt<std::uint32_t> parse_fourcc(std::string_view text) {
         text));
 }
 
+Attempt<RateChoice> parse_rate(std::string_view text) {
+    if (text == "free") {
+        return RateChoice{std::nullopt, true};
+    }
+    constexpr double slowest = 0.01;
+    constexpr double fastest = 1000;
+    double rate = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+    if (error != std::errc() || end != text.data() + text.size() ||
+        !(rate >= slowest && rate <= fastest)) {
+        return wrong_usage(
+            fmt::format("--rate {}: it is a number of frames a second, from {} to {}, or free.",
+                        text, slowest, fastest));
+    }
+    return RateChoice{rate, false};
+}
+
 Attempt<std::uint32_t> parse_memory(std::string_view text) {
     for (const std::uint32_t memory : {V4L2_MEMORY_MMAP, V4L2_MEMORY_USERPTR, V4L2_MEMORY_DMABUF}) {
         if (text == memory_name(memory)) {
@@ -94,16 +111,25 @@ Attempt<PixelCheck> parse_pixels(std::string_view text) {
     if (text == "painted") {
         return PixelCheck::Painted;
     }
+    if (text == "stamped") {
+        return PixelCheck::Stamped;
+    }
     if (text == "bars") {
         return PixelCheck::Bars;
     }
     if (text == "none") {
         return PixelCheck::None;
     }
-    return wrong_usage(fmt::format("--pixels {}: it is auto, painted, bars or none.", text));
+    return wrong_usage(
+        fmt::format("--pixels {}: it is auto, painted, stamped, bars or none.", text));
 }
 
 Attempt<> settle_options(StreamChoices& options) {
+    if (options.raw && is_virtual_device(options.device)) {
+        return wrong_usage(fmt::format(
+            "--raw is a loop without v4lfence, and {} is a part of v4lfence. Leave out --raw.",
+            options.device));
+    }
     if (options.raw && options.fenced()) {
         return wrong_usage(
             "--raw is the same loop without v4lfence, so it takes no --in-fence, --out-fence, "

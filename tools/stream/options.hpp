@@ -35,10 +35,17 @@ struct DelayRange {
     unsigned max_ms = 0;
 };
 
+/// How fast frames come; neither: as the device is.
+struct RateChoice {
+    std::optional<double> per_second;  ///< The driver chooses the nearest that it has.
+    bool free_running = false;         ///< One for each buffer, as fast as they come.
+};
+
 /// How frames are recognised.
 enum class PixelCheck : std::uint8_t {
     Auto,     ///< What the driver's name and its controls tell.
     Painted,  ///< The frame's number in 32 squares at the top left.
+    Stamped,  ///< The virtual camera's number and time, at the top and at the bottom.
     Bars,     ///< vivid's colour bars in the first row.
     None,
 };
@@ -48,7 +55,7 @@ struct StreamChoices {
     unsigned frames = 300;
     std::optional<ImageSize> size;
     std::optional<std::uint32_t> fourcc;
-    std::optional<double> rate;
+    RateChoice rate;
     std::uint32_t memory = 0;  ///< enum v4l2_memory
     std::optional<unsigned> buffers;
     InFenceChoice in_fence;
@@ -72,6 +79,7 @@ struct StreamChoices {
 
 Attempt<ImageSize> parse_size(std::string_view text);
 Attempt<std::uint32_t> parse_fourcc(std::string_view text);
+Attempt<RateChoice> parse_rate(std::string_view text);
 Attempt<std::uint32_t> parse_memory(std::string_view text);
 Attempt<InFenceChoice> parse_in_fence(std::string_view text);
 Attempt<DelayRange> parse_delays(std::string_view text);

@@ -26,6 +26,28 @@ TEST(Options, size_is_two_positive_numbers) {
     }
 }
 
+TEST(Options, rate_is_a_number_or_free) {
+    const auto rate = parse_rate("29.97");
+    ASSERT_TRUE(rate);
+    EXPECT_EQ(rate->per_second, 29.97);
+    EXPECT_FALSE(rate->free_running);
+    const auto free_running = parse_rate("free");
+    ASSERT_TRUE(free_running);
+    EXPECT_TRUE(free_running->free_running);
+    EXPECT_EQ(free_running->per_second, std::nullopt);
+    for (const char* text : {"", "0", "-5", "1001", "30fps", "nan", "freely"}) {
+        expect_refused(parse_rate(text));
+    }
+}
+
+TEST(Options, virtual_device_is_not_reached_without_the_library) {
+    StreamChoices choices;
+    choices.device = "virtual:camera";
+    EXPECT_TRUE(settle_options(choices));
+    choices.raw = true;
+    expect_refused(settle_options(choices));
+}
+
 TEST(Options, chain_takes_a_depth) {
     const auto chain = parse_in_fence("chain=3");
     ASSERT_TRUE(chain);

@@ -28,6 +28,8 @@ constexpr PromiseText texts[] = {
      "the device wrote the frame's first and last bytes"},
     {PromiseId::PaintedNumber, "painted_number",
      "the number in the picture is the sequence number"},
+    {PromiseId::PaintedTime, "painted_time", "the time in the picture is the capture time"},
+    {PromiseId::NotTorn, "not_torn", "the picture says the same at its top and at its bottom"},
     {PromiseId::ColourBars, "colour_bars", "the picture shows the colour bars"},
     {PromiseId::FlagsCleared, "flags_cleared", "DQBUF returns no fence flag and no descriptor"},
     {PromiseId::OutFenceReturned, "out_fence_returned", "QBUF returns an out-fence"},

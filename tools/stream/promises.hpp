@@ -22,6 +22,8 @@ enum class PromiseId : std::uint8_t {
     HasData,
     MemoryWritten,
     PaintedNumber,
+    PaintedTime,
+    NotTorn,
     ColourBars,
     FlagsCleared,
     OutFenceReturned,

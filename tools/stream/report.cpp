@@ -39,20 +39,22 @@ Json environment_json(const StreamChoices& options, const StreamResult& result) 
 }
 
 Json stream_settings_json(const StreamChoices& options, const StreamResult& result) {
-    return {{"width", result.format.size.width},
-            {"height", result.format.size.height},
-            {"format", fourcc_text(result.format.fourcc)},
-            {"planes", result.format.planes.size()},
-            {"rate_asked", options.rate ? Json(*options.rate) : Json(nullptr)},
-            {"rate_driver", result.format.rate},
-            {"memory", memory_name(options.memory)},
-            {"buffers", result.buffers},
-            {"in_fence", in_fence_name(options.in_fence.mode)},
-            {"chain_depth", result.chain_depth == 0 ? Json(nullptr) : Json(result.chain_depth)},
-            {"out_fence", options.out_fence},
-            {"deadline_ms", options.deadline_ms},
-            {"ordered", result.fences.ordered},
-            {"calls", options.raw ? "raw" : "v4lfence"}};
+    return {
+        {"width", result.format.size.width},
+        {"height", result.format.size.height},
+        {"format", fourcc_text(result.format.fourcc)},
+        {"planes", result.format.planes.size()},
+        {"rate_asked", options.rate.per_second ? Json(*options.rate.per_second) : Json(nullptr)},
+        {"free_running", options.rate.free_running},
+        {"rate_driver", result.format.rate},
+        {"memory", memory_name(options.memory)},
+        {"buffers", result.buffers},
+        {"in_fence", in_fence_name(options.in_fence.mode)},
+        {"chain_depth", result.chain_depth == 0 ? Json(nullptr) : Json(result.chain_depth)},
+        {"out_fence", options.out_fence},
+        {"deadline_ms", options.deadline_ms},
+        {"ordered", result.fences.ordered},
+        {"calls", options.raw ? "raw" : "v4lfence"}};
 }
 
 Json promises_json(const std::vector<Promise>& promises) {
@@ -68,6 +70,27 @@ Json promises_json(const std::vector<Promise>& promises) {
                          promise.first_break.empty() ? Json(nullptr) : Json(promise.first_break)}});
     }
     return list;
+}
+
+Json footprint_json(const std::optional<Footprint>& footprint) {
+    if (!footprint) {
+        return nullptr;
+    }
+    return {{"resident_kib", footprint->resident_kib}, {"descriptors", footprint->descriptors}};
+}
+
+std::string footprint_text(const StreamResult& result) {
+    if (!result.warm || !result.at_end) {
+        return {};
+    }
+    const auto grown = [](std::uint64_t before, std::uint64_t after) {
+        return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
+    };
+    return fmt::format("growth      {:+} KiB to {} and {:+} descriptors to {}, after frame {}\n",
+                       grown(result.warm->resident_kib, result.at_end->resident_kib),
+                       result.at_end->resident_kib,
+                       grown(result.warm->descriptors, result.at_end->descriptors),
+                       result.at_end->descriptors, warm_frames);
 }
 
 std::string latency_row(const char* name, const std::optional<LatencySummary>& summary) {
@@ -165,6 +188,10 @@ nlohmann::ordered_json stream_json(const StreamChoices& options, const StreamRes
               {"voluntary_switches", cost.voluntary_switches},
               {"involuntary_switches", cost.involuntary_switches},
               {"library_wakeups", cost.library_wakeups}}},
+            {"footprint",
+             {{"warm_frames", warm_frames},
+              {"warm", footprint_json(result.warm)},
+              {"at_end", footprint_json(result.at_end)}}},
             {"promises", promises_json(result.promises)},
             {"saved", result.saved ? Json(*result.saved) : Json(nullptr)}};
 }
@@ -174,11 +201,13 @@ std::string stream_text(const StreamChoices& options, const StreamResult& result
     const StreamCost& cost = result.cost;
     std::string text = fmt::format("device      {} \"{}\", driver {}\n", options.device,
                                    result.card, result.driver);
-    text += fmt::format("stream      {}x{} {} at {:.4g} fps ({:.4g} measured), {} {} buffers{}\n",
+    const std::string rate = options.rate.free_running
+                                 ? "free running"
+                                 : fmt::format("at {:.4g} fps", result.format.rate);
+    text += fmt::format("stream      {}x{} {} {} ({:.4g} fps measured), {} {} buffers{}\n",
                         result.format.size.width, result.format.size.height,
-                        fourcc_text(result.format.fourcc), result.format.rate, result.rate,
-                        result.buffers, memory_name(options.memory),
-                        options.raw ? ", without v4lfence" : "");
+                        fourcc_text(result.format.fourcc), rate, result.rate, result.buffers,
+                        memory_name(options.memory), options.raw ? ", without v4lfence" : "");
     text += fmt::format("frames      {} in {:.1f} s, {} lost, {} with errors, {} out of order\n",
                         counters.frames, result.seconds, counters.lost, counters.errors,
                         counters.out_of_order);
@@ -189,6 +218,7 @@ std::string stream_text(const StreamChoices& options, const StreamResult& result
                     "wake-ups of the library\n",
                     cost.user_ms, cost.system_ms, cost.voluntary_switches,
                     cost.involuntary_switches, cost.library_wakeups);
+    text += footprint_text(result);
     text += latencies_text(result.latencies);
     text += promises_text(result.promises);
     if (result.saved) {

@@ -43,6 +43,20 @@ TEST(Report, json_has_what_scripts_read) {
     EXPECT_EQ(json["promises"][0]["ok"], true);
     EXPECT_EQ(json["promises"][0]["checked_count"], 300);
     EXPECT_TRUE(json["failure"].is_null());
+    EXPECT_TRUE(json["footprint"]["warm"].is_null());
+}
+
+TEST(Report, growth_is_told_once_it_is_known) {
+    StreamResult result = good_result();
+    EXPECT_EQ(stream_text(StreamChoices{}, result).find("growth"), std::string::npos);
+    result.warm = Footprint{5000, 20};
+    result.at_end = Footprint{4996, 22};
+    EXPECT_NE(stream_text(StreamChoices{}, result)
+                  .find("-4 KiB to 4996 and +2 descriptors to 22, after frame 1000"),
+              std::string::npos);
+    const auto json = stream_json(StreamChoices{}, result);
+    EXPECT_EQ(json["footprint"]["warm"]["resident_kib"], 5000);
+    EXPECT_EQ(json["footprint"]["at_end"]["descriptors"], 22);
 }
 
 TEST(Report, broken_promise_is_told_with_its_first_break) {

@@ -11,6 +11,7 @@
 
 #include "tools/failure.hpp"
 #include "tools/stream/camera.hpp"
+#include "tools/stream/footprint.hpp"
 #include "tools/stream/latency.hpp"
 #include "tools/stream/promises.hpp"
 
@@ -57,6 +58,8 @@ struct StreamResult {
     StreamCounters counters;
     StreamCost cost;
     StreamLatencies latencies;
+    std::optional<Footprint> warm;    ///< After frame `warm_frames`; empty: it ended before.
+    std::optional<Footprint> at_end;  ///< With the last frame, before anything is given back.
     std::vector<Promise> promises;
     bool all_held = false;
     bool any_broken = false;

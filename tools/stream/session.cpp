@@ -232,12 +232,15 @@ Attempt<bool> StreamSession::take_frame() {
     fence_checks_.check_cleared(buffer.number, argument->flags,
                                 v4l2_buffer_fence_fd(argument.get()));
     fence_checks_.after_dqbuf(fences_of(buffer), error);
-    frame_checks_.check({buffer.number, index, argument->sequence, timestamp_of(*argument.get()),
-                         error, argument.bytes_used(0)});
+    const TakenFrame frame{
+        buffer.number,         index, argument->sequence, timestamp_of(*argument.get()), error,
+        argument.bytes_used(0)};
+    frame_checks_.check(frame);
     first_frame_ns_ = first_frame_ns_ == 0 ? taken_ns : first_frame_ns_;
     last_frame_ns_ = taken_ns;
+    note_footprint();
     if (counters_.frames == options_.frames) {
-        save_picture(index);
+        save_picture(frame);
         return true;
     }
     if (auto queued = queue(index); !queued) {
@@ -257,21 +260,33 @@ void StreamSession::note_latencies(QueuedBuffer& buffer, std::int64_t timestamp_
     }
 }
 
-void StreamSession::save_picture(unsigned index) {
+void StreamSession::note_footprint() {
+    // Both at the same point of a frame's life, or the count of descriptors would differ.
+    if (counters_.frames == warm_frames) {
+        static_cast<void>(measure_footprint());  // measuring too has pages of its own
+        warm_ = measure_footprint();
+    }
+    if (counters_.frames == options_.frames) {
+        at_end_ = measure_footprint();
+    }
+}
+
+void StreamSession::save_picture(const TakenFrame& frame) {
     if (!options_.save) {
         return;
     }
-    const auto image = frame_checks_.view(index);
+    pool_.begin_read(frame.index);
+    const auto image = frame_checks_.view(frame);
     if (!image) {
+        pool_.end_read(frame.index);
         save_failure_ = fmt::format(
             "--save: frames in {} cannot be made a picture. Choose another with --format, such as "
             "YUYV, NV12 or RGB3.",
             fourcc_text(camera_.format().fourcc));
         return;
     }
-    pool_.begin_read(index);
     const auto saved = save_png(*image, *options_.save);
-    pool_.end_read(index);
+    pool_.end_read(frame.index);
     if (!saved) {
         save_failure_ = saved.error().message;
     } else {
@@ -313,6 +328,8 @@ void StreamSession::collect(StreamResult& result) const {
     }
     result.latencies = {given_probe_.samples().summary(), capture_to_out_fence_.summary(),
                         out_fence_to_dqbuf_.summary()};
+    result.warm = warm_;
+    result.at_end = at_end_;
     result.promises = promises_.made();
     result.all_held = promises_.all_held();
     result.any_broken = promises_.any_broken();

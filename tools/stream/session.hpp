@@ -54,7 +54,8 @@ private:
     /// Whether there was one.
     Attempt<bool> take_frame();
     void note_latencies(QueuedBuffer& buffer, std::int64_t timestamp_ns, std::int64_t taken_ns);
-    void save_picture(unsigned index);
+    void save_picture(const TakenFrame& frame);
+    void note_footprint();
     void stop();
     void collect(StreamResult& result) const;
     tl::unexpected<Failure> lost_device(int code) const;
@@ -93,6 +94,8 @@ private:
     std::int64_t started_ns_ = 0;
     std::int64_t first_frame_ns_ = 0;
     std::int64_t last_frame_ns_ = 0;
+    std::optional<Footprint> warm_;
+    std::optional<Footprint> at_end_;
     bool interrupted_ = false;
     std::optional<std::string> saved_;
     std::optional<std::string> save_failure_;

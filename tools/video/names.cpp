@@ -81,4 +81,8 @@ std::string errno_text(int code) {
     return fmt::format("{} ({})", ::strerrordesc_np(number), name);
 }
 
+bool is_virtual_device(std::string_view path) {
+    return path.starts_with("virtual:");
+}
+
 }  // namespace v4lfence

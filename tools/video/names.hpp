@@ -34,4 +34,7 @@ std::string field_text(const std::uint8_t (&bytes)[size]) {
 /// "Device or resource busy (EBUSY)"; takes either sign.
 std::string errno_text(int code);
 
+/// A device of the library's own, such as "virtual:camera".
+bool is_virtual_device(std::string_view path);
+
 }  // namespace v4lfence
