@@ -3,7 +3,7 @@
 // The owning C++ types: no close() to forget, errors as values. Two frames are merged into one
 // fence, as a stage that needs a pair would wait for it.
 //
-//     cpp_raii [DEVICE [PAIRS]]      default: /dev/video0 10
+//     cpp_raii [DEVICE [PAIRS]]      default: /dev/video0 10; DEVICE may be virtual:camera
 
 #include <fcntl.h>
 

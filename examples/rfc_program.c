@@ -2,12 +2,12 @@
 //
 // A program as it would have been written for the kernel patches "V4L2 Explicit Synchronization",
 // RFC v5, November 2017: it knows QUERYCAP, the two flags, fence_fd, and nothing of this library
-// but open, ioctl and close. Three lines differ, and are marked so.
+// but what stands for open, ioctl, mmap and close. The lines that differ are marked so.
 //
 // Each frame's buffer is queued again while the consumer still reads it: the in-fence keeps the
 // device away until the consumer is done.
 //
-//     rfc_program [DEVICE [FRAMES]]      default: /dev/video0 30
+//     rfc_program [DEVICE [FRAMES]]      default: /dev/video0 30; DEVICE may be virtual:camera
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +46,7 @@ static void queue(int fd, struct v4l2_buffer* buffer, int in_fence) {
 }
 
 static int start(const char* path) {
-    int fd = v4lfence_open(path, O_RDWR);
+    int fd = v4lfence_open(path, O_RDWR); /* differs: open() */
     if (fd < 0) {
         die(path);
     }
@@ -66,7 +66,8 @@ static int start(const char* path) {
     for (unsigned i = 0; i < request.count; i++) {
         struct v4l2_buffer buffer = {.index = i, .type = request.type, .memory = request.memory};
         call(fd, VIDIOC_QUERYBUF, &buffer, "VIDIOC_QUERYBUF");
-        pixels[i] = mmap(NULL, buffer.length, PROT_READ, MAP_SHARED, fd, buffer.m.offset);
+        pixels[i] = v4lfence_mmap(NULL, buffer.length, PROT_READ, MAP_SHARED, fd,
+                                  buffer.m.offset); /* differs: mmap() */
         if (pixels[i] == MAP_FAILED) {
             die("mmap");
         }
@@ -125,6 +126,6 @@ int main(int argc, char** argv) {
     for (int i = 0; i < frames; i++) {
         show_frame(fd, (unsigned)i % count); /* ordered: the buffers come round */
     }
-    v4lfence_close(fd);
+    v4lfence_close(fd); /* differs: close() */
     return 0;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Captures frames the way any V4L2 program does. Only the names of the calls differ: without a
-// fence the library does what the kernel does, and starts no thread.
+// fence a kernel's node is used as ever, and no thread starts.
 //
-//     tiny_capture [DEVICE [FRAMES]]      default: /dev/video0 30
+//     tiny_capture [DEVICE [FRAMES]]      default: /dev/video0 30; DEVICE may be virtual:camera
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 // in-fence. The out-fence stands in for whatever a pipeline waits for: a GPU, a display, another
 // camera. Frames are waited for by polling their fences, not the device.
 //
-//     tiny_fenced_loop [DEVICE [FRAMES]]      default: /dev/video0 30
+//     tiny_fenced_loop [DEVICE [FRAMES]]      default: /dev/video0 30; DEVICE may be virtual:camera
 
 #include <errno.h>
 #include <fcntl.h>

@@ -32,7 +32,9 @@ extern "C" {
 #define V4L2_BUF_FLAG_OUT_FENCE 0x00400000
 
 /* The field: an lvalue of type __s32 in struct v4l2_buffer `b` points to (`reserved2`, offset 76 on
- * 64 bit). Only VIDIOC_QBUF reads it and only VIDIOC_QBUF returns a descriptor in it. */
+ * 64 bit). VIDIOC_QBUF alone takes and returns a descriptor in it. On a file that has used fences
+ * it must be 0 or -1 in VIDIOC_QBUF and VIDIOC_PREPARE_BUF where IN_FENCE is not set (EINVAL): an
+ * old out-fence must not be left in it. */
 #define v4l2_buffer_fence_fd(b) (*(__s32*)&(b)->reserved2)
 
 /* v4l2_requestbuffers.capabilities and v4l2_create_buffers.capabilities of a file that uses fences.

@@ -9,8 +9,12 @@
  * before; V4L2 ioctls and close() must come through this library. Until a fence is asked for, each
  * call goes to the kernel unchanged and no thread exists.
  *
- * A virtual device lives in this process. Its descriptor can be polled; every other call on it must
- * come through this library, mmap(), munmap() and read() too.
+ * A virtual device lives in this process, and has a thread of its own while it streams. Its
+ * descriptor can be polled; every other call on it must come through this library, mmap(), munmap()
+ * and read() too.
+ *
+ * After fork() fences are the parent's to end. In the child its files that use fences, and all of
+ * virtual devices, answer EIO until they are opened anew.
  *
  * Unless a comment says otherwise: thread-safe; returns -1 (MAP_FAILED) and sets errno on error, as
  * the system call of the same name does.
@@ -39,15 +43,17 @@ struct epoll_event;
 
 /* Opens a V4L2 node, or a virtual device: "virtual:camera", "virtual:camera-mplane";
  * "virtual:camera@NAME" is one more of its kind, each name one device for the whole process. It is
- * made when it is first opened, and keeps its formats and controls until the process ends. A mode
- * follows `flags` where open() takes one. Any other file is opened too, and left alone. Errors: as
- * open(2); ENOENT no such kind of virtual device. */
+ * made when it is first opened, and keeps its formats and controls until the process ends or its
+ * control "Disconnect, if Armed" unplugs it; the name is that of a new one then. Of `flags` a
+ * virtual device heeds O_NONBLOCK and O_CLOEXEC. A mode follows `flags` where open() takes one. Any
+ * other file is opened too, and left alone. Errors: as open(2); ENOENT no such kind of virtual
+ * device. */
 int v4lfence_open(const char* path, int flags, ...);
 
 /* Takes over a descriptor of a V4L2 node that came from elsewhere: a portal, another process,
  * dup(). Returns it. A duplicate that the program makes of a managed descriptor is the kernel's
- * alone until it is taken over, and counts as a second handle. A duplicate of a virtual device's can
- * be polled, and nothing else. Errors: EBADF; EINVAL no V4L2 node. */
+ * alone until it is taken over, and counts as a second handle. A duplicate of a virtual device's
+ * can be polled, and nothing else. Errors: EBADF; EINVAL no V4L2 node. */
 int v4lfence_fd_open(int fd);
 
 /* Ends the stream, ends every fence that has not ended (-ECANCELED), closes the descriptor. */
@@ -57,6 +63,11 @@ int v4lfence_close(int fd);
  * v4lfence_open() did not return it is ioctl(2), nothing else. */
 int v4lfence_ioctl(int fd, unsigned long request, ...);
 
+/* As mmap(2) and the others; of a kernel's node they are the system calls. Of a virtual device:
+ * `offset` is what VIDIOC_QUERYBUF says; a mapping is MAP_SHARED, can be read, and is not longer
+ * than the plane (EINVAL); it stays when the buffer goes. v4lfence_munmap() takes a mapping whole,
+ * and clears V4L2_BUF_FLAG_MAPPED with the last one. read() gives frames of one plane (EBUSY: of
+ * several, or the queue is used otherwise); nothing can be written (EINVAL). */
 void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int64_t offset);
 int v4lfence_munmap(void* addr, size_t length);
 ssize_t v4lfence_read(int fd, void* buffer, size_t count);
@@ -67,8 +78,8 @@ ssize_t v4lfence_write(int fd, const void* buffer, size_t count);
  * The descriptor itself may be polled. Two moments are only right through these: while every queued
  * buffer waits for a fence after STREAMON the kernel, which has seen no buffer yet, says POLLERR;
  * and a buffer that is returned because its in-fence failed never was in the kernel, so the kernel
- * does not announce it. Of a virtual device they also show what its descriptor cannot: POLLERR of a
- * queue that does not stream, and an event (POLLPRI) without POLLIN.
+ * does not announce it. Of a virtual device poll and select also show what its descriptor, and so
+ * epoll, cannot: POLLERR of a queue that does not stream, and an event (POLLPRI) without POLLIN.
  */
 int v4lfence_poll(struct pollfd* fds, nfds_t count, int timeout_ms);
 int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* exceptional,
@@ -100,9 +111,8 @@ struct v4lfence_expiry {
     uint32_t count; /* how many so far; 0: none, and the rest means nothing */
     uint32_t type;  /* enum v4l2_buf_type */
     uint32_t index;
-    int32_t error; /* -ETIME */
-    uint32_t
-        bound; /* 1: the bound of a kernel-waitable out-fence; 0: the deadline of an in-fence */
+    int32_t error;  /* -ETIME */
+    uint32_t bound; /* 1: that of a kernel-waitable out-fence; 0: the deadline of an in-fence */
     uint32_t reserved;
     int64_t queued_at_ns; /* CLOCK_MONOTONIC */
     int64_t expired_at_ns;
@@ -119,7 +129,8 @@ const char* v4lfence_provider_reason(const char* name);
 /* ---- Fences -------------------------------------------------------------------------------------
  *
  * A fence is a descriptor: a sync_file, an eventfd, the read end of a pipe, or a socket. It ends
- * once, when it becomes readable or hangs up.
+ * once, when it becomes readable or hangs up. A dma-buf stands for the fences that it has at that
+ * moment. Errors of each that takes one: EINVAL not a fence; EMFILE.
  */
 enum v4lfence_fence_state {
     V4LFENCE_PENDING = 0,
@@ -134,16 +145,15 @@ struct v4lfence_fence_result {
     uint64_t reserved[2];
 };
 
-/* Never blocks. Errors: EINVAL not a fence. */
+/* Never blocks. */
 int v4lfence_fence_status(int fence_fd, struct v4lfence_fence_result* result);
 
 /* Waits until the fence has ended, well or badly; `result` may be NULL. `timeout_ms` -1: for ever.
- * Errors: ETIME; EINVAL not a fence; EINTR. */
+ * Errors: ETIME; EINTR. */
 int v4lfence_fence_wait(int fence_fd, int timeout_ms, struct v4lfence_fence_result* result);
 
 /* A new fence that ends when both have, badly if either did. The inputs stay the caller's. `name`
- * is what the kernel shows for it, where it is a sync_file. Errors: EINVAL one is not a fence;
- * EMFILE. */
+ * is what the kernel shows for it, where it is a sync_file. */
 int v4lfence_fence_merge(const char* name, int first, int second);
 
 /* The program's own fences, for stages that are not V4L2. */
@@ -159,7 +169,8 @@ void v4lfence_promise_end(struct v4lfence_promise* promise, int error);
 /* ---- The loop -----------------------------------------------------------------------------------
  *
  * Fences are waited for by a thread of the library, which starts with the first fence. A program
- * that wants no thread runs the work in its own loop instead.
+ * that wants no such thread runs the work in its own loop instead. The thread of a virtual device
+ * that streams has nothing to do with it.
  */
 
 /* Before the first fence. Returns a descriptor, the library's, that is readable while there is work
@@ -178,7 +189,7 @@ struct v4lfence_stats {
     uint64_t fences_made;
     uint64_t fences_ended; /* of those made */
     uint64_t in_fences;    /* waited for */
-    uint64_t threads;      /* running now */
+    uint64_t threads;      /* that wait for fences, running now: 0 or 1 */
     uint64_t fenced_files; /* open now */
 };
 /* Fills the first `size` bytes. Errors: EINVAL `size` is 0. */

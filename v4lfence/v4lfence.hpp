@@ -58,7 +58,7 @@ private:
     int fd_ = -1;
 };
 
-/// An open V4L2 node.
+/// An open V4L2 node or virtual device. What is not here, as v4lfence_mmap(), takes its fd().
 class File {
 public:
     File() noexcept = default;

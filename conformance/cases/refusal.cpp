@@ -88,6 +88,9 @@ Checked<> small_dma_buf_at_once(Rig& rig) {
 }
 
 Checked<> small_dma_buf_later(Rig& rig) {
+    if (!rig.has_node()) {
+        return skipped("a virtual device prepares a buffer when it is queued, and refuses at once");
+    }
     Stream stream = TRY(Stream::open(rig, {.memory = V4L2_MEMORY_DMABUF}));
     TestFence fence = TRY(rig.fence());
     UniqueFd out;

@@ -18,13 +18,6 @@ Result<> Wake::open() {
     return {};
 }
 
-void Wake::close() noexcept {
-    notify();
-    fd_.reset();
-    waiters_.store(0);
-    rung_.store(false);
-}
-
 void Wake::begin() noexcept {
     waiters_.fetch_add(1);
     if (rung_.exchange(false)) {

@@ -17,8 +17,13 @@ public:
     /// Errors: EMFILE, ENFILE.
     Result<> open();
 
-    /// Gives the descriptor back. Nobody waits, or will call end(): who is in poll() is woken.
-    void close() noexcept;
+    /// Gives the descriptor back; nobody waits.
+    void close() noexcept { fd_.reset(); }
+    /// Who waits is woken, and will not call end().
+    void forget_waiters() noexcept {
+        notify();
+        waiters_.store(0);
+    }
 
     /// Borrowed; readable when a waiter should look again. -1 before open().
     int fd() const noexcept { return fd_.get(); }

@@ -101,7 +101,7 @@ public:
     /// G_EXT_CTRLS, with `which` 0, a class or V4L2_CTRL_WHICH_DEF_VAL; an empty array asks whether
     /// the class exists. Errors: EINVAL (no such control or class, another class,
     /// WHICH_REQUEST_VAL), EACCES (write-only), ENOSPC (`size` too small; returns the right one),
-    /// the sink's. `error_idx` is the count, or the index if reading that one failed.
+    /// the sink's. `error_idx` is the count, or once reading began the index of the last one read.
     Result<> get_ext(v4l2_ext_controls& head, std::span<v4l2_ext_control> array);
     /// TRY_EXT_CTRLS: returns what the values would become. `error_idx` is the index.
     /// Errors: EINVAL (as get_ext(), and WHICH_DEF_VAL), EACCES (read-only), ERANGE (no such item,

@@ -105,7 +105,6 @@ Result<> ControlSet::get_ext(v4l2_ext_controls& head, std::span<v4l2_ext_control
         head.error_idx = static_cast<std::uint32_t>(index);
         V4LFENCE_TRY(read_value(control, which == V4L2_CTRL_WHICH_DEF_VAL, array[index]));
     }
-    head.error_idx = static_cast<std::uint32_t>(array.size());
     return {};
 }
 
@@ -209,7 +208,6 @@ Result<> ControlSet::stage_all(v4l2_ext_controls& head, std::span<v4l2_ext_contr
         head.error_idx = static_cast<std::uint32_t>(index);
         V4LFENCE_TRY(stage(*look_up(array[index].id), array[index], purpose));
     }
-    head.error_idx = static_cast<std::uint32_t>(array.size());
     return {};
 }
 

@@ -85,7 +85,7 @@ constexpr std::array unsorted{
     ENTRY(VIDIOC_DQEVENT, dqevent, unlocked),
     // Buffers.
     ENTRY(VIDIOC_REQBUFS, reqbufs, both(prio, owner)),
-    ENTRY(VIDIOC_CREATE_BUFS, create_bufs, both(prio, owner)),
+    ENTRY(VIDIOC_CREATE_BUFS, create_bufs, prio),
     ENTRY(remove_bufs_request, remove_bufs, both(prio, owner), UP_TO(RemoveBuffers, type)),
     ENTRY(VIDIOC_QUERYBUF, querybuf, unlocked, UP_TO(v4l2_buffer, length)),
     ENTRY(VIDIOC_PREPARE_BUF, prepare_buf, owner),

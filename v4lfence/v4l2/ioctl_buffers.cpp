@@ -110,7 +110,9 @@ Result<> create_bufs(FileHandle& file, Call& call) {
     std::memset(request.reserved, 0, sizeof request.reserved);
     V4LFENCE_TRY(check_buffer_call(file, request.format.type));
     BufferShape shape;
+    // None at all only asks what there is: that is anybody's.
     if (request.count > 0) {
+        V4LFENCE_TRY(device.check_owner(file));
         shape = V4LFENCE_TRY(shape_of(request.format));
     }
     const MemoryKind memory = V4LFENCE_TRY(memory_kind_of(request.memory));

@@ -21,9 +21,6 @@ Result<std::size_t> FileIo::read(std::span<std::byte> target) {
     if (!active()) {
         V4LFENCE_TRY(start());
     }
-    if (target.empty()) {
-        return std::size_t{0};
-    }
     if (!frame_) {
         V4LFENCE_TRY(next_frame());
     }

@@ -164,13 +164,11 @@ BufferReport Queue::give_back(unsigned index) {
 }
 
 Result<Queue::WaitPlan> Queue::begin_wait() {
-    {
-        const std::lock_guard lock(dqbuf_mutex_);
-        V4LFENCE_TRY(waiter_wake_.open());
-        int nobody = 0;
-        if (!waiter_tid_.compare_exchange_strong(nobody, sys::thread_id())) {
-            return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
-        }
+    const std::lock_guard lock(dqbuf_mutex_);
+    V4LFENCE_TRY(waiter_wake_.open());
+    int nobody = 0;
+    if (!waiter_tid_.compare_exchange_strong(nobody, sys::thread_id())) {
+        return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
     }
     waiter_wake_.begin();
     const QueueView view = sync_.view();
@@ -186,14 +184,19 @@ Result<Queue::WaitPlan> Queue::begin_wait() {
     return WaitPlan{waiter_wake_.fd(), view.generation};
 }
 
-/// In this order: whoever sees that nobody waits may take the bell away.
+/// With dqbuf_mutex_. Does nothing where close() has taken the place back.
 void Queue::leave_wait() {
-    waiter_wake_.end();
-    waiter_tid_.store(0);
+    if (waiter_tid_.load() == sys::thread_id()) {
+        waiter_wake_.end();
+        waiter_tid_.store(0);
+    }
 }
 
 Result<> Queue::end_wait(const WaitPlan& plan) {
-    leave_wait();
+    {
+        const std::lock_guard lock(dqbuf_mutex_);
+        leave_wait();
+    }
     const QueueView view = sync_.view();
     if (view.failure == 0 && (view.generation != plan.generation || !view.streaming)) {
         return v4lfence::fail(-EINVAL, "the stream has ended");
@@ -244,9 +247,12 @@ void Queue::close() {
     out_fences_.close();
     sync_.forget_expiry();
     const std::lock_guard no_look(dqbuf_mutex_);
-    // Who waits for a file that is gone has no way left to say that it leaves.
-    waiter_tid_.store(0);
-    waiter_wake_.close();
+    if (waiter_tid_.exchange(0) == 0) {
+        waiter_wake_.close();
+    } else {
+        // Who waits for a file that is gone may have no way left to say that it leaves.
+        waiter_wake_.forget_waiters();
+    }
 }
 
 /// The device first, then every fence (SEMANTICS 5.4).
