@@ -66,20 +66,23 @@ void Core::drop_loop_user() {
         return;
     }
     // A thread cannot wait for its own end; another one does.
-    stops_under_way_.fetch_add(1);
+    stops_->fetch_add(1);
+    auto stop = std::make_unique<Stop>(Stop{*this, stops_});
     pthread_t stopper{};
-    const auto stop = [](void* self) -> void* {
-        Core& core = *static_cast<Core*>(self);
-        core.stop_unused_loop();
-        core.stops_under_way_.fetch_sub(1);
-        core.stops_under_way_.notify_all();
-        return nullptr;
-    };
-    if (pthread_create(&stopper, nullptr, stop, this) == 0) {
+    if (pthread_create(&stopper, nullptr, &Stop::run, stop.get()) == 0) {
         pthread_detach(stopper);
+        (void)stop.release();
     } else {
-        stops_under_way_.fetch_sub(1);  // The next user's end takes it along.
+        stops_->fetch_sub(1);  // The next user's end takes it along.
     }
+}
+
+void* Core::Stop::run(void* self) {
+    const std::unique_ptr<Stop> stop(static_cast<Stop*>(self));
+    stop->core.stop_unused_loop();
+    stop->count->fetch_sub(1);
+    stop->count->notify_all();
+    return nullptr;
 }
 
 void Core::stop_unused_loop() {
@@ -98,8 +101,8 @@ void Core::stop_unused_loop() {
 }
 
 Core::~Core() {
-    for (unsigned left = stops_under_way_.load(); left != 0; left = stops_under_way_.load()) {
-        stops_under_way_.wait(left);
+    for (unsigned left = stops_->load(); left != 0; left = stops_->load()) {
+        stops_->wait(left);
     }
 }
 

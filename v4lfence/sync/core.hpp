@@ -74,6 +74,11 @@ public:
     void abandon() noexcept;
 
 private:
+    struct Stop {
+        Core& core;
+        std::shared_ptr<std::atomic<unsigned>> count;
+        static void* run(void* self);
+    };
     void drop_loop_user();
     void stop_unused_loop();
     Result<ProbedProvider*> probed(std::string_view name);
@@ -83,7 +88,8 @@ private:
     std::mutex mutex_;
     std::array<std::unique_ptr<ProbedProvider>, std::size(provider_names)> providers_;
     std::atomic<unsigned> loop_users_{0};
-    std::atomic<unsigned> stops_under_way_{0};  ///< On threads of their own.
+    /// Stops on threads of their own that are under way; they outlive the count's last change.
+    std::shared_ptr<std::atomic<unsigned>> stops_ = std::make_shared<std::atomic<unsigned>>(0);
     std::atomic<bool> loop_ready_{false};
     bool own_loop_ = false;
     std::unique_ptr<Reactor> reactor_;  ///< Last: its thread ends before the rest goes.

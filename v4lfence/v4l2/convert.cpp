@@ -16,6 +16,12 @@ constexpr std::uint32_t program_flags = V4L2_BUF_FLAG_KEYFRAME | V4L2_BUF_FLAG_P
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 constexpr std::int64_t ns_per_us = 1'000;
 
+/// Whatever a program passes, as the kernel computes it.
+std::int64_t to_ns(const timeval& time) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(time.tv_sec) * ns_per_s +
+                                     static_cast<std::uint64_t>(time.tv_usec) * ns_per_us);
+}
+
 PlaneSettings settings_of_plane(const v4l2_plane& plane, int fd) {
     PlaneSettings settings;
     settings.bytes_used = plane.bytesused;
@@ -80,8 +86,7 @@ Result<BufferSettings> settings_of(const Call& call, unsigned plane_count) {
     const auto& buffer = call.as<v4l2_buffer>();
     BufferSettings settings;
     settings.memory = V4LFENCE_TRY(memory_kind_of(buffer.memory));
-    settings.timestamp_ns =
-        buffer.timestamp.tv_sec * ns_per_s + buffer.timestamp.tv_usec * ns_per_us;
+    settings.timestamp_ns = to_ns(buffer.timestamp);
     settings.field = buffer.field;
     settings.flags = V4L2_TYPE_IS_OUTPUT(buffer.type) ? buffer.flags & program_flags : 0;
     if (!V4L2_TYPE_IS_MULTIPLANAR(buffer.type)) {

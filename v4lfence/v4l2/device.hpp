@@ -93,8 +93,8 @@ public:
     /// The file that has the queue from now on; NULL: none.
     void set_owner(FileHandle* handle) { owner_.store(handle); }
     bool is_owner(const FileHandle& handle) const { return owner_.load() == &handle; }
-    /// There are buffers: formats and inputs cannot change now.
-    bool is_busy() const { return queue_->has_buffers(); }
+    /// There are buffers, or a stream that has lost them: formats and inputs cannot change now.
+    bool is_busy() const { return queue_->has_buffers() || queue_->view().streaming; }
 
     // --- the end of the device -------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ public:
     // the device's direction.
     virtual Result<> g_selection(v4l2_selection&) { return lacking(); }
     virtual Result<> s_selection(v4l2_selection&) { return lacking(); }
-    /// Width of a pixel by its height, as CROPCAP has it.
+    /// Height of a pixel by its width, as CROPCAP has it.
     virtual v4l2_fract g_pixelaspect() const { return {1, 1}; }
 
     // Controls: a value is about to change, or is asked for (V4L2_CTRL_FLAG_VOLATILE). Calls of

@@ -29,6 +29,9 @@ FileHandle::FileHandle(VideoDevice& device, Readiness readiness)
       events_(device.events(), device.controls(), *this) {}
 
 FileHandle::~FileHandle() {
+    // Who waits at them would never hear of it.
+    event_wake_.notify();
+    poll_wake_.notify();
     device_.remove(*this);
 }
 
@@ -60,6 +63,9 @@ void FileHandle::update_readiness() {
 }
 
 void FileHandle::show_frames(const ReadyCounts& counts) {
+    if (counts.waited_for && counts.failure == 0) {
+        return;  // Handed to that thread; what it leaves is shown when it stops waiting.
+    }
     // What a DQBUF answers at once without a buffer (EPIPE, EIO) has to wake the program too.
     const unsigned now = counts.now + (counts.last_taken || counts.failure != 0 ? 1 : 0);
     const auto came = static_cast<unsigned>(

@@ -27,9 +27,8 @@ bool has_controls(std::uint32_t request) {
 /// Bytes behind the pointer of this control's element; 0: it has a number.
 std::uint32_t payload_size_of(const ControlSet* controls, std::uint32_t id) {
     v4l2_query_ext_ctrl query{};
-    query.id = id;
-    const bool walks = (id & (V4L2_CTRL_FLAG_NEXT_CTRL | V4L2_CTRL_FLAG_NEXT_COMPOUND)) != 0;
-    if (controls == nullptr || walks || !controls->query(query) ||
+    query.id = id & V4L2_CTRL_ID_MASK;
+    if (controls == nullptr || !controls->query(query) ||
         !(query.flags & V4L2_CTRL_FLAG_HAS_PAYLOAD)) {
         return 0;
     }

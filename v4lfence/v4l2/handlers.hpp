@@ -9,6 +9,11 @@
 
 namespace v4lfence::ioctls {
 
+/// Errors: EINVAL the device has no queue of this type.
+Result<> check_type(const FileHandle& file, std::uint32_t type);
+/// The same, for calls that use the queue. Errors: EBUSY read() has it for itself.
+Result<> check_queue_call(FileHandle& file, std::uint32_t type);
+
 // ioctl_caps.cpp
 Result<> querycap(FileHandle& file, Call& call);
 Result<> log_status(FileHandle& file, Call& call);

@@ -19,26 +19,6 @@ namespace {
 /// V4L2_BUF_CAP_SUPPORTS_REMOVE_BUFS, which headers before 6.10 lack.
 constexpr std::uint32_t cap_remove_bufs = 1U << 8;
 
-Result<> check_type(const VideoDevice& device, std::uint32_t type) {
-    if (type != device.buffer_type()) {
-        return fail(-EINVAL, "the device has no queue of this type");
-    }
-    return {};
-}
-
-/// read() has the queue for itself.
-Result<> check_file_io(VideoDevice& device) {
-    if (device.file_io().active()) {
-        return fail(-EBUSY, "the queue is being read");
-    }
-    return {};
-}
-
-Result<> check_buffer_call(FileHandle& file, std::uint32_t type) {
-    V4LFENCE_TRY(check_type(file.device(), type));
-    return check_file_io(file.device());
-}
-
 std::uint32_t capabilities(FileHandle& file) {
     const Queue& queue = file.device().queue();
     const unsigned kinds = queue.traits().memory_kinds;
@@ -88,17 +68,31 @@ Result<> check_fence_fields(FileHandle& file, const v4l2_buffer& buffer) {
 
 }  // namespace
 
+Result<> check_type(const FileHandle& file, std::uint32_t type) {
+    if (type != file.device().buffer_type()) {
+        return fail(-EINVAL, "the device has no queue of this type");
+    }
+    return {};
+}
+
+Result<> check_queue_call(FileHandle& file, std::uint32_t type) {
+    V4LFENCE_TRY(check_type(file, type));
+    if (file.device().file_io().active()) {
+        return fail(-EBUSY, "the queue is being read");
+    }
+    return {};
+}
+
 Result<> reqbufs(FileHandle& file, Call& call) {
     auto& request = call.as<v4l2_requestbuffers>();
     VideoDevice& device = file.device();
     request.capabilities = capabilities(file);
     request.flags = 0;
     std::memset(request.reserved, 0, sizeof request.reserved);
-    V4LFENCE_TRY(check_buffer_call(file, request.type));
+    V4LFENCE_TRY(check_queue_call(file, request.type));
     const MemoryKind memory = V4LFENCE_TRY(memory_kind_of(request.memory));
-    const auto made = device.queue().request_buffers(memory, request.count);
-    device.set_owner(device.queue().has_buffers() ? &file : nullptr);
-    request.count = V4LFENCE_TRY(made);
+    request.count = V4LFENCE_TRY(device.queue().request_buffers(memory, request.count));
+    device.set_owner(request.count > 0 ? &file : nullptr);
     return {};
 }
 
@@ -108,7 +102,7 @@ Result<> create_bufs(FileHandle& file, Call& call) {
     request.capabilities = capabilities(file);
     request.flags = 0;
     std::memset(request.reserved, 0, sizeof request.reserved);
-    V4LFENCE_TRY(check_buffer_call(file, request.format.type));
+    V4LFENCE_TRY(check_queue_call(file, request.format.type));
     BufferShape shape;
     // None at all only asks what there is: that is anybody's.
     if (request.count > 0) {
@@ -128,18 +122,14 @@ Result<> create_bufs(FileHandle& file, Call& call) {
 Result<> remove_bufs(FileHandle& file, Call& call) {
     const auto& range = call.as<RemoveBuffers>();
     VideoDevice& device = file.device();
-    V4LFENCE_TRY(check_buffer_call(file, range.type));
-    V4LFENCE_TRY(device.queue().remove_buffers(range.index, range.count));
-    if (!device.queue().has_buffers()) {
-        device.set_owner(nullptr);
-    }
-    return {};
+    V4LFENCE_TRY(check_queue_call(file, range.type));
+    return device.queue().remove_buffers(range.index, range.count);
 }
 
 Result<> querybuf(FileHandle& file, Call& call) {
     auto& buffer = call.as<v4l2_buffer>();
     Queue& queue = file.device().queue();
-    V4LFENCE_TRY(check_type(file.device(), buffer.type));
+    V4LFENCE_TRY(check_type(file, buffer.type));
     const BufferReport report = V4LFENCE_TRY(queue.query(buffer.index));
     V4LFENCE_TRY(write_report(report, queue.traits(), buffer));
     v4l2_buffer_fence_fd(&buffer) = buffer.flags & fence_flags ? -1 : 0;
@@ -149,7 +139,7 @@ Result<> querybuf(FileHandle& file, Call& call) {
 Result<> prepare_buf(FileHandle& file, Call& call) {
     auto& buffer = call.as<v4l2_buffer>();
     Queue& queue = file.device().queue();
-    V4LFENCE_TRY(check_buffer_call(file, buffer.type));
+    V4LFENCE_TRY(check_queue_call(file, buffer.type));
     if (buffer.flags & fence_flags) {
         file.become_fenced();
     }
@@ -163,7 +153,7 @@ Result<> prepare_buf(FileHandle& file, Call& call) {
 Result<> qbuf(FileHandle& file, Call& call) {
     auto& buffer = call.as<v4l2_buffer>();
     Queue& queue = file.device().queue();
-    V4LFENCE_TRY(check_buffer_call(file, buffer.type));
+    V4LFENCE_TRY(check_queue_call(file, buffer.type));
     const std::uint32_t asked = buffer.flags & fence_flags;
     if (asked != 0) {
         file.become_fenced();
@@ -185,7 +175,7 @@ Result<> qbuf(FileHandle& file, Call& call) {
 Result<> dqbuf(FileHandle& file, Call& call) {
     auto& buffer = call.as<v4l2_buffer>();
     Queue& queue = file.device().queue();
-    V4LFENCE_TRY(check_buffer_call(file, buffer.type));
+    V4LFENCE_TRY(check_queue_call(file, buffer.type));
     if (V4L2_TYPE_IS_MULTIPLANAR(buffer.type) && queue.has_buffers() &&
         buffer.length < queue.plane_count()) {
         return fail(-EINVAL, "the planes array is too short");
@@ -199,7 +189,7 @@ Result<> expbuf(FileHandle& file, Call& call) {
     if (!file.device().queue().can_export()) {
         return fail(-ENOTTY, "this machine cannot make dma-bufs: no udmabuf, dma-heap or vgem");
     }
-    V4LFENCE_TRY(check_buffer_call(file, request.type));
+    V4LFENCE_TRY(check_queue_call(file, request.type));
     if (request.flags & ~static_cast<std::uint32_t>(O_CLOEXEC | O_ACCMODE)) {
         return fail(-EINVAL, "flags of VIDIOC_EXPBUF");
     }

@@ -13,13 +13,6 @@ namespace v4lfence::ioctls {
 
 namespace {
 
-Result<> check_type(const FileHandle& file, std::uint32_t type) {
-    if (type != file.device().buffer_type()) {
-        return fail(-EINVAL, "the device has no format of this type");
-    }
-    return {};
-}
-
 bool multi_planar(const v4l2_format& format) {
     return V4L2_TYPE_IS_MULTIPLANAR(format.type);
 }

@@ -8,28 +8,13 @@
 
 namespace v4lfence::ioctls {
 
-namespace {
-
-Result<> check_stream_call(FileHandle& file, std::uint32_t type) {
-    VideoDevice& device = file.device();
-    if (type != device.buffer_type()) {
-        return fail(-EINVAL, "the device has no queue of this type");
-    }
-    if (device.file_io().active()) {
-        return fail(-EBUSY, "the queue is being read");
-    }
-    return {};
-}
-
-}  // namespace
-
 Result<> streamon(FileHandle& file, Call& call) {
-    V4LFENCE_TRY(check_stream_call(file, call.word()));
+    V4LFENCE_TRY(check_queue_call(file, call.word()));
     return file.device().queue().stream_on();
 }
 
 Result<> streamoff(FileHandle& file, Call& call) {
-    V4LFENCE_TRY(check_stream_call(file, call.word()));
+    V4LFENCE_TRY(check_queue_call(file, call.word()));
     file.device().queue().stream_off();
     return {};
 }
@@ -39,9 +24,7 @@ Result<> query_fences(FileHandle& file, Call& call) {
     Queue& queue = file.device().queue();
     file.become_fenced();
     V4LFENCE_TRY(check_fence_query(query));
-    if (query.type != file.device().buffer_type()) {
-        return fail(-EINVAL, "the device has no queue of this type");
-    }
+    V4LFENCE_TRY(check_type(file, query.type));
     const ProviderTraits* traits = V4LFENCE_TRY(queue.fence_traits(file.options()));
     answer_fence_query(query, *traits, queue.view().ordered, file.options().deadline_ms.load());
     return {};

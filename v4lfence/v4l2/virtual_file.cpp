@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "v4lfence/base/pointer.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/v4l2/dispatch.hpp"
 #include "v4lfence/v4l2/flatten.hpp"
@@ -89,6 +90,12 @@ Result<File::Answer> VirtualFile::read(std::span<std::byte> target) {
     if (device_->is_gone()) {
         return fail(-ENODEV, "the device is gone");
     }
+    if (target.data() == nullptr) {
+        return fail(-EINVAL, "read() without memory");
+    }
+    if (!is_plausible(target.data())) {
+        return fail(-EFAULT, "the memory to read to is no pointer");
+    }
     const auto count = read_frame(target);
     if (!count && count.error().code == -EAGAIN) {
         return nothing_yet(count.error());
@@ -99,9 +106,12 @@ Result<File::Answer> VirtualFile::read(std::span<std::byte> target) {
 Result<std::size_t> VirtualFile::read_frame(std::span<std::byte> target) {
     const VideoDevice::Turn turn(*device_);
     V4LFENCE_TRY(device_->check_owner(*handle_));
+    const bool owned = device_->is_owner(*handle_);
+    // Before the first frame can come, so that somebody hears of it.
+    device_->set_owner(handle_.get());
     const auto count = device_->file_io().read(target);
-    if (device_->file_io().active()) {
-        device_->set_owner(handle_.get());
+    if (!owned && !device_->file_io().active()) {
+        device_->set_owner(nullptr);
     }
     return count;
 }

@@ -29,7 +29,7 @@ ActiveBuffer::~ActiveBuffer() {
 }
 
 std::span<std::byte> ActiveBuffer::plane(unsigned plane) const {
-    return memory_->planes[plane]->bytes();
+    return plane < memory_->plane_count ? memory_->planes[plane]->bytes() : std::span<std::byte>();
 }
 
 BufferSettings ActiveBuffer::settings() const {

@@ -35,7 +35,8 @@ constexpr unsigned memory_bit(MemoryKind kind) {
 }
 
 /// Thread: as said of each; never two of the first group at once, never two of the second. No lock
-/// that a completion, QUERYBUF or DQBUF needs is held during any call.
+/// that a completion or QUERYBUF needs is held during any call, and none that DQBUF needs but
+/// during buf_finish(). A call of the first group is not to call the queue.
 class Driver {
 public:
     virtual ~Driver() = default;
@@ -70,7 +71,8 @@ public:
     virtual Result<> start_streaming(unsigned count) = 0;
 
     /// When it returns the driver touches no buffer any more. Those it finishes meanwhile count as
-    /// finished; those it drops do not. On the program's thread.
+    /// finished; those it drops do not. By the thread that ends the stream or the device; also of a
+    /// stream that was not started, if buffers were given for it.
     virtual void stop_streaming() = 0;
 };
 

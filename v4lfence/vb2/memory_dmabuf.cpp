@@ -29,14 +29,23 @@ Result<MappedMemory> map(int fd, std::size_t length, DeviceAccess access) {
     }
 }
 
+/// First of all, so that what is looked at is what is used. Errors: EINVAL no descriptor.
+Result<UniqueFd> hold(int fd) {
+    auto own = sys::dup_high(fd);
+    if (!own && own.error().code == -EBADF) {
+        return fail(-EINVAL, "no descriptor");
+    }
+    return own;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PlaneMemory>> DmabufMemory::attach(int fd, std::size_t length,
                                                           DeviceAccess access) {
-    if (sys::filesystem_magic(fd).value_or(0) != DMA_BUF_MAGIC) {
+    auto own = V4LFENCE_TRY(hold(fd));
+    if (sys::filesystem_magic(own.get()).value_or(0) != DMA_BUF_MAGIC) {
         return fail(-EINVAL, "not a dma-buf");
     }
-    auto own = V4LFENCE_TRY(sys::dup_high(fd));
     const struct stat info = V4LFENCE_TRY(sys::fstat(own.get()));
     const Identity identity{info.st_dev, info.st_ino, static_cast<std::size_t>(info.st_size)};
     const std::size_t used = length == 0 ? identity.size : length;

@@ -155,13 +155,14 @@ Result<BufferReport> Queue::prepare(unsigned index, const BufferSettings& settin
 /// Steps 2 to 4 of the life of a QBUF (ARCHITECTURE.md).
 Result<Queue::Queued> Queue::queue(unsigned index, const BufferSettings& settings,
                                    const BufferFences& fences, const FileOptions& options) {
+    Core::LoopUse loop;  // Ends with no lock held: that may wait for a fork, which waits for us.
     const std::lock_guard lock(queueing_mutex_);
     V4LFENCE_TRY(check(index, settings));
 
     // 2. The in-fence becomes ours; an error so far changes nothing.
     InFence in = V4LFENCE_TRY(take_in_fence(fences));
     const bool has_in_fence = in.pending.has_value();
-    Core::LoopUse loop = V4LFENCE_TRY(use_loop(in, fences));
+    loop = V4LFENCE_TRY(use_loop(in, fences));
     Preparation preparation(*this, index);
     if (!find(index)->prepared) {
         V4LFENCE_TRY(prepare_memory(*find(index), settings));
@@ -208,23 +209,36 @@ BufferReport Queue::Preparation::committed(const BufferSettings& settings) {
     return queue_.report(index_, view);
 }
 
-Queue::Preparation::Preparation(Queue& queue, unsigned index)
-    : queue_(queue), index_(index), before_(*queue.find(index)) {}
+Queue::Preparation::Preparation(Queue& queue, unsigned index) : queue_(queue), index_(index) {
+    const std::lock_guard lock(queue_.mutex_);
+    const Slot& slot = *queue_.find(index_);
+    prepared_ = slot.prepared;
+    finished_ = slot.finished;
+    error_ = slot.error;
+    timestamp_ns_ = slot.settings.timestamp_ns;
+    if (!prepared_) {
+        settings_ = slot.settings;
+        memory_ = slot.memory;
+    }
+}
 
 Queue::Preparation::~Preparation() {
     if (kept_) {
         return;
     }
     Slot& slot = *queue_.find(index_);
-    if (slot.prepared && !before_.prepared) {
+    if (slot.prepared && !prepared_) {
         queue_.driver_.buf_finish(index_);
     }
     const std::lock_guard lock(queue_.mutex_);
-    slot.memory.swap(before_.memory);  // What it was goes when no lock is held.
-    slot.settings = before_.settings;
-    slot.prepared = before_.prepared;
-    slot.finished = before_.finished;
-    slot.error = before_.error;
+    if (!prepared_) {
+        slot.memory.swap(memory_);  // What it was goes when no lock is held.
+        slot.settings = settings_;
+    }
+    slot.settings.timestamp_ns = timestamp_ns_;
+    slot.prepared = prepared_;
+    slot.finished = finished_;
+    slot.error = error_;
 }
 
 Result<Queue::InFence> Queue::take_in_fence(const BufferFences& fences) {
@@ -280,11 +294,12 @@ Taker::Answer Queue::give(unsigned index) {
 Taker::Answer Queue::start(unsigned count) {
     set_starting(true);
     const auto started = driver_.start_streaming(count);
-    set_starting(false);
     if (!started) {
         forget_active();
+        set_starting(false);
         return {Verdict::StartFailed, started.error().code};
     }
+    set_starting(false);
     started_ = true;
     end_dropped();
     return {};
@@ -337,7 +352,11 @@ void Queue::abandon() noexcept {
     loop_.forget();
     sync_.abandon();
     out_fences_.abandon();
-    started_ = false;  // The driver's threads are the parent's.
+    // The driver and its threads are the parent's.
+    started_ = false;
+    for (unsigned index = 0; index < end_.load(); ++index) {
+        slots_.find(index)->active = Handover();
+    }
 }
 
 }  // namespace v4lfence

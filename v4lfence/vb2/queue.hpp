@@ -40,6 +40,7 @@ struct ReadyCounts {
     bool last_taken = false;   ///< DQBUF would say EPIPE.
     int failure = 0;           ///< Negative errno of a failed queue.
     bool streaming = false;
+    bool waited_for = false;  ///< A thread waits for them in DQBUF.
 };
 
 /// Looks again at ready_counts(). Called from any thread, with no lock held that ready_counts()
@@ -207,8 +208,14 @@ private:
     private:
         Queue& queue_;
         const unsigned index_;
-        Slot before_;
         bool kept_ = false;
+        // As it was.
+        bool prepared_ = false;
+        std::uint64_t finished_ = 0;
+        int error_ = 0;
+        std::int64_t timestamp_ns_ = 0;
+        BufferSettings settings_;  ///< Of one that was not prepared: a prepared one keeps its own.
+        std::shared_ptr<BufferMemory> memory_;
     };
 
     // Steps of queue().
@@ -243,6 +250,7 @@ private:
     BufferReport report_locked(unsigned index, const SlotView& view) const;
     void stop(int error);
     void stop_driver();
+    bool driver_has_buffers() const;
     void set_starting(bool starting);
     void end_dropped();
     void forget_active();

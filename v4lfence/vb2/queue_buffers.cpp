@@ -137,8 +137,12 @@ void Queue::free_buffers(unsigned first, unsigned end) {
         if (slot == nullptr) {
             continue;
         }
+        if (slot->prepared) {
+            driver_.buf_finish(index);
+        }
         std::shared_ptr<BufferMemory> freed;
         const std::lock_guard lock(mutex_);
+        slot->prepared = false;
         freed.swap(slot->memory);
         count_.fetch_sub(1);
     }

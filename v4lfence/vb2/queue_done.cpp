@@ -197,6 +197,8 @@ Result<> Queue::end_wait(const WaitPlan& plan) {
         const std::lock_guard lock(dqbuf_mutex_);
         leave_wait();
     }
+    // Frames that came for this thread, and that it did not take, are everybody's.
+    listener_.ready_changed();
     const QueueView view = sync_.view();
     if (view.failure == 0 && (view.generation != plan.generation || !view.streaming)) {
         return v4lfence::fail(-EINVAL, "the stream has ended");
@@ -208,8 +210,9 @@ ReadyCounts Queue::ready_counts() const {
     const QueueView view = sync_.view();
     const bool returnable = view.failed > 0 && has_returnable();
     const std::lock_guard lock(mutex_);
-    return ReadyCounts{became_ready_, ready_ + (returnable ? 1 : 0), last_taken_.load(),
-                       view.failure, view.streaming};
+    return ReadyCounts{became_ready_,      ready_ + (returnable ? 1 : 0),
+                       last_taken_.load(), view.failure,
+                       view.streaming,     waiter_tid_.load() != 0};
 }
 
 // --- the stream ----------------------------------------------------------------------------------
@@ -240,10 +243,11 @@ void Queue::stream_off() {
 }
 
 void Queue::close() {
+    Core::LoopUse unused;  // Ends with no lock held, as in queue().
     const std::lock_guard lock(queueing_mutex_);
     stop(-ECANCELED);
     free_buffers(0, end_.load());
-    loop_ = Core::LoopUse();
+    unused = std::move(loop_);
     out_fences_.close();
     sync_.forget_expiry();
     const std::lock_guard no_look(dqbuf_mutex_);
@@ -270,13 +274,24 @@ void Queue::stop(int error) {
 }
 
 void Queue::stop_driver() {
-    if (started_) {
+    if (started_ || driver_has_buffers()) {
         stopping_.store(true);
         driver_.stop_streaming();
         stopping_.store(false);
         started_ = false;
         forget_active();
     }
+}
+
+/// Also of a start that never came: buffers were given for it, and then there were too few.
+bool Queue::driver_has_buffers() const {
+    const std::lock_guard lock(mutex_);
+    for (unsigned index = 0; index < end_.load(); ++index) {
+        if (slots_.find(index)->active.number != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /// Each buffer that was prepared is the program's again.
