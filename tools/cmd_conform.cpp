@@ -23,14 +23,15 @@ namespace {
 constexpr const char* footer =
     "Examples:\n"
     "  v4lfence conform --list                          every case and what it promises\n"
-    "  v4lfence conform /dev/video0                     all of them, through the library\n"
+    "  v4lfence conform virtual:camera                  all of them, on a camera of our own\n"
+    "  v4lfence conform /dev/video0                     on a kernel's node, through the library\n"
     "  v4lfence conform /dev/video0 --case 'qbuf@*'     those that a glob names\n"
     "  v4lfence conform /dev/video0 --fences vgem --format junit --output report.xml\n"
     "  v4lfence conform /dev/video0 --raw               the node as the kernel has it\n"
     "\n"
-    "Nobody else may use the device meanwhile. Of a node that knows no fences, as with\n"
-    "--raw on a stock kernel, this is said once, and only the cases of plain videobuf2\n"
-    "behaviour (vb2@*) are judged.\n"
+    "Judged is what the device does with fences, and plain videobuf2 behaviour (vb2@*).\n"
+    "Nobody else may use it meanwhile. Of a node that knows no fences, as with --raw on\n"
+    "a stock kernel, this is said once, and only the plain behaviour is judged.\n"
     "\n"
     "Exit status: 0 no case failed, 1 one did, 2 wrong usage, 77 the machine lacks\n"
     "something (the message says what).";
@@ -138,8 +139,16 @@ ExitStatus run_conform(ConformArguments& arguments) {
     }
     if (arguments.options.path.empty()) {
         return report_failure("conform", {ExitStatus::WrongUsage,
-                                          "name the device to judge, such as /dev/video0; "
+                                          "name the device to judge, such as /dev/video0 or "
+                                          "virtual:camera; "
                                           "`v4lfence devices` lists what there is."});
+    }
+    if (arguments.raw && is_virtual_device(arguments.options.path)) {
+        return report_failure(
+            "conform", {ExitStatus::WrongUsage,
+                        fmt::format("--raw judges a node without v4lfence, and {} is a part of "
+                                    "v4lfence. Leave out --raw.",
+                                    arguments.options.path)});
     }
     return judge(arguments);
 }
@@ -150,8 +159,10 @@ Command add_conform_command(CLI::App& program) {
     const auto arguments = std::make_shared<ConformArguments>();
     Options& options = arguments->options;
     CLI::App* app = program.add_subcommand(
-        "conform", "Judges a capture device: does it keep every promise about fences?");
-    app->add_option("DEVICE", options.path, "A capture device, such as /dev/video0");
+        "conform",
+        "Judges a capture device: its promises about fences, and plain videobuf2 behaviour.");
+    app->add_option("DEVICE", options.path,
+                    "A capture device, such as /dev/video0 or virtual:camera");
     app->add_flag("--list", arguments->list, "Show the cases, run none");
     app->add_option("--case", options.patterns, "Only cases of this name or glob; repeatable")
         ->take_all();

@@ -27,6 +27,7 @@
 #include <stdint.h>
 #include <sys/select.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "v4lfence/uapi_fences.h"
 

@@ -3,31 +3,32 @@
 # Installs the library into a temporary prefix and builds the examples against that, outside the
 # tree: so the installed headers and the pkg-config file must suffice.
 #
-#   examples.sh               and asks each for a device that is not there: it must say so
+#   examples.sh               and runs each on a virtual camera, and on a device that is not there:
+#                             it must say so
 #   examples.sh --vm KERNEL   and runs each on vivid in the VM
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 programs=(readme_first tiny_capture tiny_fenced_loop rfc_program cpp_raii)
 
-# run_in_guest FOLDER: each example on the first node.
-run_in_guest() {
-    local device program words status frames
-    device=$(find /dev -maxdepth 1 -name 'video*' | sort | head -n 1)
+# run_each FOLDER DEVICE
+run_each() {
+    local program words status frames
     for program in "${programs[@]}"; do
         status=0
-        words=$(timeout 60 "$1/$program" "$device" 2>&1) || status=$?
+        words=$(timeout 60 "$1/$program" "$2" 2>&1) || status=$?
         frames=$(grep -cE '^(frame|submission|pair) ' <<<"$words") || true
         if [ "$status" -eq 0 ] && [ "$frames" -ge 4 ]; then
-            printf 'ok %s\n' "$program"
+            printf 'ok %s on %s\n' "$program" "$2"
         else
-            printf 'not ok %s - ended with %s: %s\n' "$program" "$status" "${words##*$'\n'}"
+            printf 'not ok %s on %s - ended with %s: %s\n' \
+                "$program" "$2" "$status" "${words##*$'\n'}"
         fi
     done
 }
 
 if [ "${1-}" = --in-guest ]; then
-    run_in_guest "$2"
+    run_each "$2" "$(find /dev -maxdepth 1 -name 'video*' | sort | head -n 1)"
     exit
 fi
 
@@ -68,6 +69,8 @@ if [ "${1-}" = --vm ]; then
         -- "$PWD/tests/suites/examples.sh" --in-guest "$scratch/examples"
     exit
 fi
+
+run_each "$scratch/examples" virtual:camera
 
 for program in "${programs[@]}"; do
     status=0

@@ -205,12 +205,13 @@ Result<> CameraDevice::s_ctrl(std::uint32_t id, const ControlValue& value) {
 
 Result<> CameraDevice::set_frames(std::uint32_t id, std::int64_t value) {
     const std::lock_guard lock(wishes_mutex_);
+    const FrameSettings before = frames_;
     const auto number = static_cast<std::uint32_t>(value);
     switch (id) {
     case camera_free_running:
         frames_.free_running = value != 0;
         set_interval(interval_);
-        return hand_over(true);
+        break;
     case camera_freeze:
         frames_.freeze = value != 0;
         break;
@@ -224,7 +225,12 @@ Result<> CameraDevice::set_frames(std::uint32_t id, std::int64_t value) {
         frames_.bad_percent = number;
         break;
     }
-    return hand_over(false);
+    auto done = hand_over(id == camera_free_running);
+    if (!done) {
+        frames_ = before;
+        set_interval(interval_);
+    }
+    return done;
 }
 
 Result<> CameraDevice::set_picture(std::uint32_t id, std::int64_t value) {
@@ -265,14 +271,16 @@ Result<> CameraDevice::set_order(bool out_of_order) {
 
 Result<> CameraDevice::set_signal(CameraSignal signal) {
     inputs_.set_signal(signal);
-    if (device_ == nullptr || inputs_.current() == 0) {
+    if (device_ == nullptr) {
         return {};
     }
-    v4l2_event event{};
-    event.type = V4L2_EVENT_SOURCE_CHANGE;
-    event.id = inputs_.current();
-    event.u.src_change.changes = V4L2_EVENT_SRC_CH_RESOLUTION;
-    device_->send_event(event);
+    if (inputs_.current() != 0) {
+        v4l2_event event{};
+        event.type = V4L2_EVENT_SOURCE_CHANGE;
+        event.id = inputs_.current();
+        event.u.src_change.changes = V4L2_EVENT_SRC_CH_RESOLUTION;
+        device_->send_event(event);
+    }
     return device_->controls()->set_value(V4L2_CID_DV_RX_POWER_PRESENT,
                                           signal == CameraSignal::Absent ? 0 : 1);
 }

@@ -15,6 +15,12 @@ using testing::code;
 
 constexpr Nanoseconds interval{33'333'334};
 
+/// Of an out-fence; 0: it signaled, 1: it is pending.
+int outcome(const UniqueFd& fence) {
+    const auto seen = Fence::import(fence.get(), DmaBufAccess::Write);
+    return !seen ? seen.error().code : seen->status.ended() ? seen->status.error : 1;
+}
+
 class CameraFault : public ::testing::Test {
 protected:
     void arm(std::uint32_t id, int value) { ASSERT_EQ(code(rig.set_control(id, value)), 0); }
@@ -125,9 +131,13 @@ TEST_F(CameraFault, disconnect_works_when_it_is_armed) {
     EXPECT_EQ(rig.dequeue().error().code, -ENODEV);
 }
 
+// Pins: 5.2
 TEST_F(CameraFault, memory_that_the_program_unmapped_fails_its_buffer_alone) {
     const std::size_t length = 640 * 480 * 2;
     std::array<void*, 2> memory{};
+    std::array<UniqueFd, 2> out_fences;
+    BufferFences fences;
+    fences.out = true;
     ASSERT_TRUE(rig.queue().request_buffers(MemoryKind::Userptr, 2));
     for (unsigned index = 0; index < 2; ++index) {
         memory[index] =
@@ -137,7 +147,9 @@ TEST_F(CameraFault, memory_that_the_program_unmapped_fails_its_buffer_alone) {
         settings.planes[0].address = reinterpret_cast<std::uintptr_t>(memory[index]);
         settings.planes[0].length = length;
         const FileOptions options;
-        ASSERT_TRUE(rig.queue().queue(index, settings, {}, options));
+        auto queued = rig.queue().queue(index, settings, fences, options);
+        ASSERT_TRUE(queued);
+        out_fences[index] = std::move(queued->out_fence);
     }
     ASSERT_TRUE(rig.queue().stream_on());
     ASSERT_TRUE(rig.pacer().settle());
@@ -147,6 +159,8 @@ TEST_F(CameraFault, memory_that_the_program_unmapped_fails_its_buffer_alone) {
     ASSERT_TRUE(rig.pacer().advance(interval));
     EXPECT_FALSE(rig.dequeue()->error);
     EXPECT_TRUE(rig.dequeue()->error);
+    EXPECT_EQ(outcome(out_fences[0]), 0);
+    EXPECT_EQ(outcome(out_fences[1]), -EIO);
     rig.queue().close();
     ::munmap(memory[0], length);
 }

@@ -104,10 +104,15 @@ Result<> CameraDevice::g_parm(v4l2_streamparm& parm) {
 
 Result<> CameraDevice::s_parm(v4l2_streamparm& parm) {
     if (!inputs_.dictated()) {
-        camera_interval_ = nearest_interval(parm.parm.capture.timeperframe);
+        const v4l2_fract wanted = nearest_interval(parm.parm.capture.timeperframe);
         const std::lock_guard lock(wishes_mutex_);
-        set_interval(camera_interval_);
-        V4LFENCE_TRY(hand_over(true));
+        const v4l2_fract before = interval_;
+        set_interval(wanted);
+        if (auto done = hand_over(true); !done) {
+            set_interval(before);
+            return done;
+        }
+        camera_interval_ = wanted;
     }
     return g_parm(parm);
 }

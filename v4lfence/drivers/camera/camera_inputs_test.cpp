@@ -151,6 +151,13 @@ TEST_F(CameraInput, signal_shows_in_status_and_detection) {
     EXPECT_EQ(*rig.ops().querystd(), V4L2_STD_NTSC);
 }
 
+TEST_F(CameraInput, signal_that_went_before_its_input_was_chosen_is_gone) {
+    ASSERT_EQ(code(rig.set_control(camera_signal, static_cast<int>(CameraSignal::Absent))), 0);
+    ASSERT_EQ(code(rig.ops().s_input(hdmi)), 0);
+    EXPECT_EQ(status(hdmi), std::uint32_t{V4L2_IN_ST_NO_SIGNAL});
+    EXPECT_EQ(rig.control(V4L2_CID_DV_RX_POWER_PRESENT), 0);
+}
+
 TEST_F(CameraInput, changed_signal_is_an_event) {
     auto opened = FileHandle::open(rig.device());
     ASSERT_TRUE(opened);

@@ -180,11 +180,30 @@ TEST_F(CameraStream, rate_can_be_freed_and_bound_again_while_it_streams) {
     ASSERT_TRUE(rig.pacer().settle());
     EXPECT_EQ(next().sequence, 3U);
     EXPECT_EQ(code(rig.set_control(camera_free_running, 0)), 0);
+    ASSERT_TRUE(rig.pacer().settle());
     EXPECT_EQ(code(rig.enqueue(0)), 0);
     ASSERT_TRUE(tick());
     EXPECT_EQ(rig.dequeue().error().code, -EAGAIN);
     ASSERT_TRUE(tick());
     EXPECT_EQ(next().sequence, 4U);
+}
+
+TEST_F(CameraStream, idle_time_of_a_free_rate_is_no_lost_frame) {
+    EXPECT_EQ(code(rig.set_control(camera_free_running, 1)), 0);
+    ASSERT_TRUE(rig.stream(2));
+    EXPECT_EQ(next().sequence, 0U);
+    EXPECT_EQ(next().sequence, 1U);
+    ASSERT_TRUE(rig.pacer().advance(std::chrono::seconds(2)));
+    EXPECT_EQ(code(rig.set_control(camera_free_running, 0)), 0);
+    ASSERT_TRUE(rig.pacer().settle());
+    ASSERT_TRUE(rig.pacer().advance(milliseconds(1)));
+    EXPECT_EQ(code(rig.enqueue(0)), 0);
+    const MonotonicTime bound = rig.pacer().now() - milliseconds(1);
+    ASSERT_TRUE(tick());
+    ASSERT_TRUE(tick());
+    const BufferReport report = next();
+    EXPECT_EQ(report.sequence, 2U);
+    EXPECT_EQ(report.timestamp_ns, to_ns(bound + frame));
 }
 
 // --- the end of a frame --------------------------------------------------------------------------

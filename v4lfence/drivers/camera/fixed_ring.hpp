@@ -19,8 +19,12 @@ public:
     bool full() const { return count_ == capacity; }
     T& front() { return *slots_[first_]; }
 
-    /// It is not full.
-    void push(T&& item) { slots_[(first_ + count_++) % capacity].emplace(std::move(item)); }
+    /// If it is full `item` stays as it is, the caller's.
+    void push(T&& item) {
+        if (!full()) {
+            slots_[(first_ + count_++) % capacity].emplace(std::move(item));
+        }
+    }
 
     /// It is not empty.
     T pop() {

@@ -3,6 +3,7 @@
 #include "v4lfence/drivers/camera/frame_maker.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace v4lfence {
@@ -29,9 +30,9 @@ bool differ(const FrameInterval& a, const FrameInterval& b) {
 // --- any thread ----------------------------------------------------------------------------------
 
 bool FrameMaker::queue(ActiveBuffer buffer) {
-    const MonotonicTime now = clock_.now();
+    Waiting waiting{std::move(buffer), clock_.now()};
     const std::lock_guard lock(mutex_);
-    waiting_.push({std::move(buffer), now});
+    waiting_.push(std::move(waiting));
     return std::exchange(starving_, false);
 }
 
@@ -49,7 +50,7 @@ void FrameMaker::change(const FrameSettings& settings, std::unique_ptr<FramePain
 // --- the thread that steps -----------------------------------------------------------------------
 
 void FrameMaker::begin(MonotonicTime now) {
-    take_changes();
+    take_changes(now);
     schedule_.emplace(now, settings_.interval);
     last_end_ = now;
 }
@@ -59,13 +60,29 @@ void FrameMaker::drop_all() {
     while (!in_flight_.empty()) {
         const InFlight frame = in_flight_.pop();
     }
-    // A buffer that goes calls the queue: not with the lock held.
-    while (take_buffer(MonotonicTime::max())) {}
     painter_.reset();
+    // What goes here goes without the lock held: a buffer calls the queue.
+    std::unique_ptr<FramePainter> next;
+    std::unique_ptr<FramePainter> old;
+    {
+        const std::lock_guard lock(mutex_);
+        next = std::move(next_painter_);
+        old = std::move(old_painter_);
+        starving_ = false;
+    }
+    while (pop_waiting()) {}
 }
 
-void FrameMaker::take_changes() {
-    const FrameInterval before = settings_.interval;
+std::optional<ActiveBuffer> FrameMaker::pop_waiting() {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.empty()) {
+        return std::nullopt;
+    }
+    return std::move(waiting_.pop().buffer);
+}
+
+void FrameMaker::take_changes(MonotonicTime now) {
+    const FrameSettings before = settings_;
     {
         const std::lock_guard lock(mutex_);
         settings_ = wanted_;
@@ -73,13 +90,16 @@ void FrameMaker::take_changes() {
             old_painter_ = std::exchange(painter_, std::move(next_painter_));
         }
     }
-    if (schedule_ && differ(before, settings_.interval)) {
+    if (schedule_ && differ(before.interval, settings_.interval)) {
         schedule_->set_interval(settings_.interval);
+    }
+    if (schedule_ && before.free_running && !settings_.free_running) {
+        schedule_->restart(now);
     }
 }
 
 Deadline FrameMaker::step(MonotonicTime now) {
-    take_changes();
+    take_changes(now);
     finish_due(now);
     const Deadline next = settings_.free_running ? step_free(now) : step_paced(now);
     finish_due(now);
@@ -109,14 +129,22 @@ Deadline FrameMaker::step_free(MonotonicTime now) {
         expose(std::move(*buffer), schedule_->take_at(now));
         return now;
     }
+    if (!is_starving()) {
+        return now;  // One came after `now` was read: it is there the next time.
+    }
     finish_kept_back();
     return std::nullopt;
+}
+
+bool FrameMaker::is_starving() {
+    const std::lock_guard lock(mutex_);
+    return starving_;
 }
 
 std::optional<ActiveBuffer> FrameMaker::take_buffer(MonotonicTime exposed_at) {
     const std::lock_guard lock(mutex_);
     if (settings_.freeze || waiting_.empty() || waiting_.front().since > exposed_at) {
-        starving_ = settings_.free_running;
+        starving_ = settings_.free_running && (settings_.freeze || waiting_.empty());
         return std::nullopt;
     }
     return std::move(waiting_.pop().buffer);
@@ -128,17 +156,13 @@ void FrameMaker::expose(ActiveBuffer buffer, const Exposure& exposure) {
         std::move(buffer).requeue();
         return;
     }
-    InFlight frame{std::move(buffer), FinishedBuffer(), 0, end_of(exposure)};
+    InFlight frame{std::move(buffer), FinishedBuffer(), false, end_of(exposure)};
     frame.finished.sequence = exposure.sequence;
     frame.finished.timestamp_ns = to_ns(exposure.at);
     frame.finished.field = V4L2_FIELD_NONE;
     const FrameFacts facts{exposure.sequence, static_cast<std::uint64_t>(to_ns(exposure.at))};
     const auto painted = painter_->paint(frame.buffer, facts, frame.finished);
-    if (!painted) {
-        frame.error = painted.error().code;
-    } else if (is_bad(exposure)) {
-        frame.error = -EIO;
-    }
+    frame.bad = !painted || is_bad(exposure);
     in_flight_.push(std::move(frame));
 }
 
@@ -182,8 +206,8 @@ void FrameMaker::finish_kept_back() {
 }
 
 void FrameMaker::finish(InFlight frame) {
-    if (frame.error != 0) {
-        std::move(frame.buffer).fail(frame.error, frame.finished);
+    if (frame.bad) {
+        std::move(frame.buffer).fail(-EIO, frame.finished);
     } else {
         std::move(frame.buffer).done(frame.finished);
     }

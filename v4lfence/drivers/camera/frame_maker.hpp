@@ -48,7 +48,7 @@ public:
     /// Faults and clock are borrowed.
     FrameMaker(CameraFaults& faults, const Clock& clock) : faults_(faults), clock_(clock) {}
 
-    /// Whether the stepping thread has to be woken for it.
+    /// Whether the stepping thread has to be woken for it. One too many is dropped.
     bool queue(ActiveBuffer buffer);
 
     /// With effect on the next frame. `painter` NULL: as before. The one that it replaces is
@@ -61,7 +61,7 @@ public:
     void begin(MonotonicTime now);
     /// Does what is due; returns when the next thing is.
     Deadline step(MonotonicTime now);
-    /// Lets every buffer go, and the painter.
+    /// Lets every buffer go, and the painters, in whatever state it is.
     void drop_all();
 
 private:
@@ -72,14 +72,16 @@ private:
     struct InFlight {
         ActiveBuffer buffer;
         FinishedBuffer finished;
-        int error = 0;
+        bool bad = false;
         MonotonicTime end;
     };
 
-    void take_changes();
+    void take_changes(MonotonicTime now);
     Deadline step_paced(MonotonicTime now);
     Deadline step_free(MonotonicTime now);
     std::optional<ActiveBuffer> take_buffer(MonotonicTime exposed_at);
+    std::optional<ActiveBuffer> pop_waiting();
+    bool is_starving();
     void expose(ActiveBuffer buffer, const Exposure& exposure);
     MonotonicTime end_of(const Exposure& exposure);
     bool is_bad(const Exposure& exposure);
@@ -95,7 +97,7 @@ private:
 
     std::mutex mutex_;  ///< Guards what follows.
     FixedRing<Waiting, camera_buffers_max> waiting_;
-    bool starving_ = false;  ///< Free-running, and no buffer is there.
+    bool starving_ = false;  ///< Free-running, and the next buffer has to wake the thread.
     FrameSettings wanted_;
     std::unique_ptr<FramePainter> next_painter_;
     std::unique_ptr<FramePainter> old_painter_;

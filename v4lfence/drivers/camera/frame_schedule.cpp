@@ -31,9 +31,13 @@ Exposure FrameSchedule::take() {
 }
 
 Exposure FrameSchedule::take_at(MonotonicTime now) {
+    restart(now);
+    return {sequence_++, now, now};
+}
+
+void FrameSchedule::restart(MonotonicTime now) {
     base_ = now;
     index_ = 1;
-    return {sequence_++, now, now};
 }
 
 std::uint32_t FrameSchedule::skip_before(MonotonicTime time) {

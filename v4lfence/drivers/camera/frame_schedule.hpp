@@ -34,6 +34,9 @@ public:
     /// The next frame, now. The one after it comes an interval later.
     Exposure take_at(MonotonicTime now);
 
+    /// The next frame comes an interval after `now`, with the next number.
+    void restart(MonotonicTime now);
+
     /// Those that began before `time` are lost, but for the last of them; returns how many.
     std::uint32_t skip_before(MonotonicTime time);
 

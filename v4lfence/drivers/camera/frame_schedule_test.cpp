@@ -57,6 +57,14 @@ TEST(FrameSchedule, interval_changed_before_the_first_frame_leaves_it_where_it_i
     EXPECT_EQ(schedule.take(), exposure(0, 0, 10));
 }
 
+TEST(FrameSchedule, restart_skips_time_and_no_number) {
+    FrameSchedule schedule(start, {1, 10});
+    schedule.take();
+    schedule.restart(start + std::chrono::milliseconds(5000));
+    EXPECT_EQ(schedule.skip_before(start + std::chrono::milliseconds(5000)), 0U);
+    EXPECT_EQ(schedule.take(), exposure(1, 5100, 5200));
+}
+
 TEST(FrameSchedule, frame_out_of_turn_keeps_the_count) {
     FrameSchedule schedule(start, {1, 10});
     schedule.take();
