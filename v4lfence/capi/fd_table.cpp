@@ -6,7 +6,7 @@
 
 namespace v4lfence {
 
-FdTable::Use::Use(Entry* entry, const File* wanted) : entry_(entry) {
+FdTable::Use::Use(Entry* entry, std::uint64_t serial) : entry_(entry) {
     if (entry_ == nullptr || entry_->file.load(std::memory_order_relaxed) == nullptr) {
         entry_ = nullptr;
         return;
@@ -14,7 +14,9 @@ FdTable::Use::Use(Entry* entry, const File* wanted) : entry_(entry) {
     // Sequentially consistent with take(): either it sees us or we see its NULL.
     entry_->users.fetch_add(1);
     File* const found = entry_->file.load();
-    file_ = wanted == nullptr || found == wanted ? found : nullptr;
+    if (found != nullptr && (serial == 0 || found->serial() == serial)) {
+        file_ = found;
+    }
 }
 
 FdTable::Use::~Use() {

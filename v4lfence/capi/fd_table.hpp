@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "v4lfence/uapi/file.hpp"
 
@@ -27,7 +28,7 @@ public:
     /// Keeps a file from going away while a call is inside it. Empty when the number is not ours.
     class Use {
     public:
-        explicit Use(Entry* entry, const File* wanted = nullptr);
+        explicit Use(Entry* entry, std::uint64_t serial = 0);
         ~Use();
         Use(const Use&) = delete;
         Use& operator=(const Use&) = delete;
@@ -46,8 +47,8 @@ public:
         return fd >= 0 && static_cast<std::size_t>(fd) < chunk_size * chunks_max;
     }
 
-    /// `wanted`: that very file or none.
-    Use find(int fd, const File* wanted = nullptr) const { return Use(entry(fd), wanted); }
+    /// `serial`: that very file or none; 0: whichever has the number.
+    Use find(int fd, std::uint64_t serial = 0) const { return Use(entry(fd), serial); }
 
     /// Takes the file over. A stale entry of the same number is returned, for the caller to end.
     File* put(int fd, File& file);

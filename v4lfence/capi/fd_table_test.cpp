@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <climits>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <thread>
@@ -64,6 +65,20 @@ TEST_F(FdTableTest, number_used_again_gives_the_stale_file_back) {
     EXPECT_EQ(table_->put(7, *fresh), stale);
     EXPECT_EQ(&*table_->find(7), fresh);
     end(stale);
+    end(table_->take(7));
+}
+
+TEST_F(FdTableTest, serial_finds_that_very_file_or_none) {
+    File* const first = make_file().release();
+    const std::uint64_t serial = first->serial();
+    EXPECT_NE(serial, 0U);
+    table_->put(7, *first);
+    EXPECT_EQ(&*table_->find(7, serial), first);
+    end(table_->take(7));
+    File* const second = make_file().release();  // Quite possibly where the first one was.
+    table_->put(7, *second);
+    EXPECT_FALSE(static_cast<bool>(table_->find(7, serial)));
+    EXPECT_EQ(&*table_->find(7, second->serial()), second);
     end(table_->take(7));
 }
 

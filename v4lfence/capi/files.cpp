@@ -23,46 +23,58 @@
 
 using namespace v4lfence;
 using capi::failed;
+using capi::Mappings;
 using capi::process;
 
 namespace {
 
 constexpr unsigned video_major = 81;  // Documentation/admin-guide/devices.txt
 
-/// A file that the program closed behind our back and whose number is used again.
-void bury(File* stale) {
+/// Ends a file that nobody finds any more, when the last call is out of it.
+void bury(int fd, File* stale) {
     if (stale != nullptr) {
+        process().files.wait_unused(fd);
         stale->close();
         delete stale;
     }
 }
 
-Result<WaitPlan> begin_wait(int fd, const Awaited& awaited) {
-    const FdTable::Use file = process().files.find(fd);
+/// A file by its number. Serial 0: whichever has it; else that one alone, for while a call waits
+/// the number may become another's.
+struct Which {
+    int fd;
+    std::uint64_t serial = 0;
+};
+
+FdTable::Use find(const Which& which) {
+    return process().files.find(which.fd, which.serial);
+}
+
+Result<WaitPlan> begin_wait(const Which& which, const Awaited& awaited) {
+    const FdTable::Use file = find(which);
     if (!file) {
         return fail(-EBADF, "the file was closed");
     }
     return file->begin_wait(awaited);
 }
 
-Result<> end_wait(int fd, const Awaited& awaited, const WaitPlan& plan) {
-    const FdTable::Use file = process().files.find(fd);
-    if (!file) {
-        return fail(-EBADF, "the file was closed");
-    }
-    return file->end_wait(awaited, plan);
-}
-
 /// A call that waits: what its end, or the end of its thread, has to know.
 struct Place {
-    int fd;
+    Which which;
     Awaited awaited;
     WaitPlan plan;
 };
 
+Result<> end_wait(const Place& place) {
+    const FdTable::Use file = find(place.which);
+    if (!file) {
+        return fail(-EBADF, "the file was closed");
+    }
+    return file->end_wait(place.awaited, place.plan);
+}
+
 void leave(void* place) {
-    const Place& left = *static_cast<Place*>(place);
-    (void)end_wait(left.fd, left.awaited, left.plan);
+    (void)end_wait(*static_cast<Place*>(place));
 }
 
 /// Waits without a lock. 0 when it is worth another look.
@@ -74,24 +86,34 @@ int wait_for_news(Place& place, bool* kernel_ready) {
     return ready < 0 ? -errno : 0;
 }
 
-/// A call that found nothing, again and again until it does. `look_inside` looks once, and says
-/// nothing where the number is not ours.
+/// What a look inside a file found, and which file it was.
+struct Seen {
+    std::uint64_t serial;
+    Result<FileAnswer> answer;
+};
+/// Empty when the number is not ours, or the call the kernel's alone.
+using Looked = std::optional<Seen>;
+
+/// A call that found nothing, again and again until it does. `look_inside` looks once.
 template <class LookInside>
-std::int64_t call_blocking(int fd, const Awaited& awaited, const LookInside& look_inside) {
+std::int64_t call_blocking(const Which& which, const Awaited& awaited,
+                           const LookInside& look_inside) {
     while (true) {
-        const auto plan = begin_wait(fd, awaited);
+        const auto plan = begin_wait(which, awaited);
         if (!plan) {
             return failed(plan.error());
         }
-        Place place{fd, awaited, *plan};
+        Place place{which, awaited, *plan};
         bool kernel_ready = false;
         const int interrupted = wait_for_news(place, &kernel_ready);
         const Look look{kernel_ready, plan->generation};
         // The place of the one waiter is kept until the look is over.
-        const auto answer = interrupted != 0
-                                ? Result<FileAnswer>(fail(interrupted, "poll"))
-                                : look_inside(look).value_or(fail(-EBADF, "the file was closed"));
-        const auto ended = end_wait(place.fd, place.awaited, place.plan);
+        Result<FileAnswer> answer = fail(interrupted, "poll");
+        if (interrupted == 0) {
+            const Looked looked = look_inside(which, look);
+            answer = looked ? looked->answer : fail(-EBADF, "the file was closed");
+        }
+        const auto ended = end_wait(place);
         if (answer && !answer->must_wait) {
             return answer->value;
         }
@@ -104,21 +126,31 @@ std::int64_t call_blocking(int fd, const Awaited& awaited, const LookInside& loo
     }
 }
 
-using Answered = std::optional<Result<FileAnswer>>;
-
-/// One look inside the file; empty when the number is not ours, or the call the kernel's alone.
-Answered ioctl_inside(int fd, std::uint32_t request, void* argument, Look look) {
-    const FdTable::Use file = process().files.find(fd);
+Looked ioctl_inside(const Which& which, std::uint32_t request, void* argument, Look look) {
+    const FdTable::Use file = find(which);
     if (!file || file->passes(request, argument)) {
         return std::nullopt;
     }
-    return file->ioctl(request, argument, look);
+    return Seen{file->serial(), file->ioctl(request, argument, look)};
 }
 
-Answered read_inside(int fd, std::span<std::byte> target) {
-    const FdTable::Use file = process().files.find(fd);
+Looked read_inside(const Which& which, std::span<std::byte> target) {
+    const FdTable::Use file = find(which);
     EmulatedCalls* const calls = file ? file->emulated() : nullptr;
-    return calls != nullptr ? Answered(calls->read(target)) : std::nullopt;
+    return calls != nullptr ? Looked(Seen{file->serial(), calls->read(target)}) : std::nullopt;
+}
+
+/// The answer of the first look, or of a wait for `awaited()` after it.
+template <class AwaitedBy, class LookInside>
+std::int64_t finish(int fd, const Seen& seen, const AwaitedBy& awaited,
+                    const LookInside& look_inside) {
+    if (!seen.answer) {
+        return failed(seen.answer.error());
+    }
+    if (seen.answer->must_wait) {
+        return call_blocking({fd, seen.serial}, awaited(), look_inside);
+    }
+    return seen.answer->value;
 }
 
 Awaited awaited_by(std::uint32_t request, const void* argument) {
@@ -130,9 +162,7 @@ Awaited awaited_by(std::uint32_t request, const void* argument) {
 
 /// From now on the number is that file.
 void enter(int fd, std::unique_ptr<File> file) {
-    File* const stale = process().files.put(fd, *file.release());
-    process().files.wait_unused(fd);
-    bury(stale);
+    bury(fd, process().files.put(fd, *file.release()));
 }
 
 /// False: no V4L2 node.
@@ -194,11 +224,7 @@ int v4lfence_fd_open(int fd) {
 }
 
 int v4lfence_close(int fd) {
-    File* file = process().files.take(fd);
-    if (file != nullptr) {
-        process().files.wait_unused(fd);
-        bury(file);
-    }
+    bury(fd, process().files.take(fd));
     return ::close(fd);
 }
 
@@ -209,19 +235,15 @@ int v4lfence_ioctl(int fd, unsigned long request, ...) {
     va_end(arguments);
     // Programs built with an int prototype sign-extend it.
     const auto number = static_cast<std::uint32_t>(request);
-    const Answered answer = ioctl_inside(fd, number, argument, {});
-    if (!answer) {
+    const Looked looked = ioctl_inside({fd}, number, argument, {});
+    if (!looked) {
         return ::ioctl(fd, request, argument);
     }
-    if (!*answer) {
-        return failed(answer->error());
-    }
-    if ((*answer)->must_wait) {
-        return static_cast<int>(call_blocking(fd, awaited_by(number, argument), [=](Look look) {
-            return ioctl_inside(fd, number, argument, look);
+    return static_cast<int>(finish(
+        fd, *looked, [&] { return awaited_by(number, argument); },
+        [&](const Which& which, Look look) {
+            return ioctl_inside(which, number, argument, look);
         }));
-    }
-    return static_cast<int>((*answer)->value);
 }
 
 void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int64_t offset) {
@@ -238,33 +260,35 @@ void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int6
         }
     }
     void* const mapped = ::mmap(addr, length, prot, flags, source.fd, source.offset);
-    if (mapped != MAP_FAILED && source.mappings) {
+    if (mapped != MAP_FAILED) {
         process().mappings.add(mapped, std::move(source.mappings));
     }
     return mapped;
 }
 
 int v4lfence_munmap(void* addr, size_t length) {
+    // Before the memory is anybody's: another thread may be given the address at once.
+    Mappings::Count count = process().mappings.take(addr);
     const int unmapped = ::munmap(addr, length);
-    if (unmapped == 0) {
-        process().mappings.remove(addr);
+    const int error = errno;
+    if (count && unmapped == 0) {
+        count->fetch_sub(1);
+    } else if (count) {
+        process().mappings.put_back(addr, std::move(count));
     }
+    errno = error;
     return unmapped;
 }
 
 ssize_t v4lfence_read(int fd, void* buffer, size_t count) {
     const std::span<std::byte> target(static_cast<std::byte*>(buffer), count);
-    const Answered answer = read_inside(fd, target);
-    if (!answer) {
+    const Looked looked = read_inside({fd}, target);
+    if (!looked) {
         return ::read(fd, buffer, count);
     }
-    if (!*answer) {
-        return failed(answer->error());
-    }
-    if ((*answer)->must_wait) {
-        return call_blocking(fd, Awaited{}, [=](Look) { return read_inside(fd, target); });
-    }
-    return (*answer)->value;
+    return finish(
+        fd, *looked, [] { return Awaited{}; },
+        [&](const Which& which, Look) { return read_inside(which, target); });
 }
 
 ssize_t v4lfence_write(int fd, const void* buffer, size_t count) {

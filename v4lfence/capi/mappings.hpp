@@ -19,10 +19,13 @@ class Mappings final : public Context::ForkMember {
 public:
     using Count = std::shared_ptr<std::atomic<unsigned>>;
 
-    /// One more at `address`.
+    /// From now on what is mapped at `address` is counted by `count`; NULL: it is no buffer's. What
+    /// was there before has been replaced.
     void add(const void* address, Count count);
-    /// One less, if one begins there.
-    void remove(const void* address);
+    /// Forgets what begins at `address`, still counted: the caller counts it down or puts it back.
+    /// NULL: no buffer's mapping does, or the buffer is gone.
+    Count take(const void* address);
+    void put_back(const void* address, Count count);
 
     void lock_for_fork() override { mutex_.lock(); }
     void unlock_after_fork() override { mutex_.unlock(); }

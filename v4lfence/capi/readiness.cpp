@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -38,7 +40,7 @@ public:
     explicit Polling(std::span<pollfd> asked) : asked_(asked) {
         if (asked.size() > entries_inline) {
             many_entries_ = std::make_unique<pollfd[]>(asked.size() * 2);
-            many_files_ = std::make_unique<const File*[]>(asked.size());
+            many_files_ = std::make_unique<std::uint64_t[]>(asked.size());
             entries_ = many_entries_.get();
             files_ = many_files_.get();
         }
@@ -66,8 +68,12 @@ private:
         immediate_ = rang_ = false;
         for (std::size_t i = 0; i < asked_.size(); ++i) {
             entries_[i] = pollfd{asked_[i].fd, asked_[i].events, 0};
-            files_[i] = nullptr;
-            const FdTable::Use file = process().files.find(asked_[i].fd);
+            const FdTable::Use file = process().files.find(asked_[i].fd, files_[i]);
+            if (!file && files_[i] != 0) {
+                immediate_ = true;  // Closed since the last look: collect() says so.
+                continue;
+            }
+            files_[i] = 0;
             if (!file || !file->corrects_poll()) {
                 continue;
             }
@@ -75,7 +81,7 @@ private:
             if (!bell) {
                 continue;  // No descriptor to be had: the kernel's word must do.
             }
-            files_[i] = &*file;
+            files_[i] = file->serial();
             (*bell)->begin();
             entries_[asked_.size() + bells_++] = pollfd{(*bell)->fd(), POLLIN, 0};
             const File::Readiness now = file->readiness_for_poll();
@@ -93,10 +99,12 @@ private:
         int ready = 0;
         for (std::size_t i = 0; i < asked_.size(); ++i) {
             asked_[i].revents = entries_[i].revents;
-            const FdTable::Use file = corrected(i);
-            if (file) {
-                asked_[i].revents =
-                    static_cast<short>(asked_[i].revents | shown_to(asked_[i], file->readiness()));
+            if (files_[i] != 0) {
+                const FdTable::Use file = corrected(i);
+                asked_[i].revents = file
+                                        ? static_cast<short>(asked_[i].revents |
+                                                             shown_to(asked_[i], file->readiness()))
+                                        : short{POLLNVAL};
             }
             ready += asked_[i].revents != 0 ? 1 : 0;
         }
@@ -119,19 +127,19 @@ private:
 
     /// The file whose answer is corrected here, unless it was closed meanwhile.
     FdTable::Use corrected(std::size_t i) const {
-        const int fd = files_[i] != nullptr ? asked_[i].fd : -1;
-        return process().files.find(fd, files_[i]);
+        return process().files.find(files_[i] != 0 ? asked_[i].fd : -1, files_[i]);
     }
 
     static constexpr std::size_t entries_inline = 16;
 
     std::span<pollfd> asked_;
     std::array<pollfd, entries_inline * 2> few_entries_{};
-    std::array<const File*, entries_inline> few_files_{};
+    std::array<std::uint64_t, entries_inline> few_files_{};
     std::unique_ptr<pollfd[]> many_entries_;
-    std::unique_ptr<const File*[]> many_files_;
+    std::unique_ptr<std::uint64_t[]> many_files_;
     pollfd* entries_ = few_entries_.data();  ///< As asked, then a bell for each that is corrected.
-    const File** files_ = few_files_.data();
+    /// The serials of those that are corrected, 0 for the others.
+    std::uint64_t* files_ = few_files_.data();
     std::size_t bells_ = 0;
     bool immediate_ = false;
     bool rang_ = false;
@@ -156,6 +164,25 @@ Result<int> poll_corrected(std::span<pollfd> fds, int timeout_ms) {
         }
     }
 }
+
+/// A timeout of select(): beyond some days it is as good as endless.
+struct SelectTimeout {
+    explicit SelectTimeout(const timeval& asked)
+        : us(std::min<std::int64_t>(asked.tv_sec, seconds_max) * 1'000'000 +
+             std::min<std::int64_t>(asked.tv_usec, INT32_MAX)) {}
+
+    int ms() const {
+        return static_cast<int>(std::min<std::int64_t>((us + 999) / 1000, INT32_MAX));
+    }
+    /// What is left of it, as Linux stores it.
+    timeval left_after(std::chrono::microseconds used) const {
+        const std::int64_t left_us = std::max<std::int64_t>(us - used.count(), 0);
+        return {left_us / 1'000'000, left_us % 1'000'000};
+    }
+
+    static constexpr std::int64_t seconds_max = INT32_MAX / 1000;
+    std::int64_t us;
+};
 
 /// select()'s three sets as poll() entries, and back.
 struct SelectSets {
@@ -212,7 +239,8 @@ int v4lfence_poll(struct pollfd* fds, nfds_t count, int timeout_ms) {
 
 int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* exceptional,
                     struct timeval* timeout) {
-    if (nfds < 0 || nfds > FD_SETSIZE) {
+    const bool negative = timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0);
+    if (nfds < 0 || nfds > FD_SETSIZE || negative) {
         return failed(Error{-EINVAL, "select"});
     }
     const SelectSets sets{readable, writable, exceptional};
@@ -229,21 +257,14 @@ int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* except
     }
     const SystemClock clock;
     const MonotonicTime begun = clock.now();
-    const std::int64_t wait_ms =
-        timeout != nullptr ? std::int64_t{timeout->tv_sec} * 1000 + (timeout->tv_usec + 999) / 1000
-                           : -1;
     const auto ready =
-        poll_corrected(asked, static_cast<int>(std::min<std::int64_t>(wait_ms, INT32_MAX)));
+        poll_corrected(asked, timeout != nullptr ? SelectTimeout(*timeout).ms() : -1);
     if (!ready) {
         return failed(ready.error());
     }
     if (timeout != nullptr) {
-        // As Linux does it: what is left of the time.
-        const auto used =
-            std::chrono::duration_cast<std::chrono::microseconds>(clock.now() - begun);
-        const std::int64_t asked_us = std::int64_t{timeout->tv_sec} * 1'000'000 + timeout->tv_usec;
-        const std::int64_t left_us = std::max<std::int64_t>(asked_us - used.count(), 0);
-        *timeout = {left_us / 1'000'000, left_us % 1'000'000};
+        *timeout = SelectTimeout(*timeout).left_after(
+            std::chrono::duration_cast<std::chrono::microseconds>(clock.now() - begun));
     }
     sets.clear();
     int bits = 0;

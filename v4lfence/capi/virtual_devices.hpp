@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,10 +42,20 @@ public:
 private:
     Result<std::shared_ptr<VideoDevice>> device(const std::string& name);
 
+    /// All that live.
+    std::vector<std::shared_ptr<VideoDevice>> all() const;
+
     Context& context_;
-    MemoryMakers makers_;
-    mutable std::mutex mutex_;
+    mutable std::mutex mutex_;  ///< Guards what follows.
+    /// The last is this process'. Those before it are parents', as their threads left them.
+    std::list<MemoryMakers> makers_{1};
+    unsigned next_number_ = 0;
     std::map<std::string, std::shared_ptr<VideoDevice>, std::less<>> devices_;
+    /// Unplugged, and another has the name; files may be open on them.
+    std::vector<std::weak_ptr<VideoDevice>> gone_;
+    /// Until the next open(): no device may end while a fork is under way, nor with mutex_ held.
+    std::vector<std::shared_ptr<VideoDevice>> held_;
+    std::vector<VideoDevice*> locked_;                     ///< Of held_, while a fork is under way.
     std::vector<std::shared_ptr<VideoDevice>> abandoned_;  ///< Never ended: they are the parent's.
 };
 

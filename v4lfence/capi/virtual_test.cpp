@@ -6,98 +6,30 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <fstream>
+#include <limits>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "v4lfence/base/testing/descriptors.hpp"
+#include "v4lfence/capi/testing/virtual_camera.hpp"
 #include "v4lfence/v4lfence.h"
 
 namespace v4lfence {
 namespace {
 
-constexpr std::uint32_t capture = V4L2_BUF_TYPE_VIDEO_CAPTURE;
-
-/// What a call answered, or its negative errno.
-int call(int fd, unsigned long request, void* argument) {
-    const int status = v4lfence_ioctl(fd, request, argument);
-    return status < 0 ? -errno : status;
-}
-
-/// An open camera of a test's own.
-class Camera {
-public:
-    explicit Camera(const std::string& name, int flags = O_RDWR)
-        : fd_(v4lfence_open(("virtual:camera@" + name).c_str(), flags)) {}
-    Camera(const Camera&) = delete;
-    Camera& operator=(const Camera&) = delete;
-    ~Camera() { close(); }
-
-    int fd() const { return fd_; }
-    void close() {
-        if (fd_ >= 0) {
-            v4lfence_close(std::exchange(fd_, -1));
-        }
-    }
-    int ioctl(unsigned long request, void* argument) const { return call(fd_, request, argument); }
-
-    int request(unsigned count) const {
-        v4l2_requestbuffers request{};
-        request.count = count;
-        request.type = capture;
-        request.memory = V4L2_MEMORY_MMAP;
-        return ioctl(VIDIOC_REQBUFS, &request);
-    }
-    static v4l2_buffer buffer(unsigned index = 0) {
-        v4l2_buffer buffer{};
-        buffer.index = index;
-        buffer.type = capture;
-        buffer.memory = V4L2_MEMORY_MMAP;
-        return buffer;
-    }
-    int queue(unsigned index) const {
-        v4l2_buffer queued = buffer(index);
-        return ioctl(VIDIOC_QBUF, &queued);
-    }
-    int dequeue() const {
-        v4l2_buffer taken = buffer();
-        return ioctl(VIDIOC_DQBUF, &taken);
-    }
-    int stream(bool on) const {
-        std::uint32_t type = capture;
-        return ioctl(on ? VIDIOC_STREAMON : VIDIOC_STREAMOFF, &type);
-    }
-    std::uint32_t flags_of(unsigned index) const {
-        v4l2_buffer seen = buffer(index);
-        EXPECT_EQ(ioctl(VIDIOC_QUERYBUF, &seen), 0);
-        return seen.flags;
-    }
-
-private:
-    int fd_;
-};
-
-int polled(int fd, short events, int timeout_ms = 0) {
-    pollfd entry{fd, events, 0};
-    EXPECT_GE(v4lfence_poll(&entry, 1, timeout_ms), 0);
-    return entry.revents;
-}
-
-/// By what the kernel says of a thread of this process.
-bool is_in_poll(pid_t thread) {
-    std::ifstream state("/proc/self/task/" + std::to_string(thread) + "/syscall");
-    long number = -1;
-    state >> number;
-    return number == SYS_poll || number == SYS_ppoll;
-}
+using testing::call;
+using testing::Camera;
+using testing::capture;
+using testing::is_in_poll;
+using testing::polled;
 
 TEST(Virtual, unknown_kind_is_enoent) {
     for (const char* name : {"virtual:", "virtual:toaster", "virtual:camera-", "virtual:@x"}) {
@@ -208,6 +140,7 @@ TEST(Virtual, poll_shows_what_the_descriptor_cannot) {
 
 TEST(Virtual, blocking_dqevent_waits_for_the_event) {
     const Camera camera("event");
+    ASSERT_EQ(camera.set(V4L2_CID_BRIGHTNESS, 8), 0);
     v4l2_event_subscription subscription{};
     subscription.type = V4L2_EVENT_CTRL;
     subscription.id = V4L2_CID_BRIGHTNESS;
@@ -283,6 +216,77 @@ TEST(Virtual, child_of_a_fork_has_dead_files_and_new_devices) {
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
     EXPECT_EQ(camera.dequeue(), 0) << "the parent's goes on";
+}
+
+TEST(Virtual, child_knows_an_unplugged_device_as_the_parents) {
+    const Camera old("fork-gone");
+    ASSERT_EQ(old.request(2), 0);
+    old.unplug();
+    const Camera fresh("fork-gone");
+    ASSERT_EQ(fresh.request(2), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::_exit(old.dequeue() == -EIO && fresh.dequeue() == -EIO ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(old.dequeue(), -ENODEV);
+}
+
+TEST(Virtual, no_two_devices_share_a_number) {
+    const Camera old("number");
+    const std::string gone = old.bus_info();
+    old.unplug();
+    const Camera fresh("number");
+    const Camera other("number-other");
+    EXPECT_NE(fresh.bus_info(), gone);
+    EXPECT_NE(other.bus_info(), gone);
+    EXPECT_NE(fresh.bus_info(), other.bus_info());
+}
+
+TEST(Virtual, mapping_that_replaces_another_ends_it) {
+    const Camera camera("replaced");
+    ASSERT_EQ(camera.request(2), 0);
+    void* const mapped = camera.map(0);
+    ASSERT_NE(mapped, MAP_FAILED);
+    ASSERT_EQ(camera.map(1, mapped), mapped);
+    EXPECT_FALSE(camera.is_mapped(0));
+    EXPECT_TRUE(camera.is_mapped(1));
+    EXPECT_EQ(
+        v4lfence_mmap(mapped, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+        mapped);
+    EXPECT_FALSE(camera.is_mapped(1));
+    EXPECT_EQ(v4lfence_munmap(mapped, 4096), 0);
+}
+
+TEST(Virtual, munmap_that_fails_leaves_the_mapping) {
+    const Camera camera("munmap");
+    ASSERT_EQ(camera.request(1), 0);
+    void* const mapped = camera.map(0);
+    ASSERT_NE(mapped, MAP_FAILED);
+    EXPECT_EQ(v4lfence_munmap(mapped, 0), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_TRUE(camera.is_mapped(0));
+    EXPECT_EQ(v4lfence_munmap(mapped, 4096), 0);
+    EXPECT_FALSE(camera.is_mapped(0));
+}
+
+TEST(Virtual, select_knows_wrong_timeouts_and_endless_ones) {
+    const Camera camera("select");
+    camera.stream_dry();
+    fd_set readable;
+    for (timeval wrong : {timeval{0, -5}, timeval{-1, 0}}) {
+        FD_ZERO(&readable);
+        FD_SET(camera.fd(), &readable);
+        EXPECT_EQ(v4lfence_select(camera.fd() + 1, &readable, nullptr, nullptr, &wrong), -1);
+        EXPECT_EQ(errno, EINVAL);
+        EXPECT_TRUE(FD_ISSET(camera.fd(), &readable));
+    }
+    ASSERT_EQ(camera.queue(0), 0);
+    timeval endless{std::numeric_limits<time_t>::max(), 999'999};
+    EXPECT_EQ(v4lfence_select(camera.fd() + 1, &readable, nullptr, nullptr, &endless), 1);
+    EXPECT_GT(endless.tv_sec, 1000);
 }
 
 TEST(Virtual, descriptor_is_no_fence) {

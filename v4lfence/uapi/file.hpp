@@ -76,6 +76,10 @@ class File {
 public:
     virtual ~File() = default;
 
+    /// No other file of the process has it, or will have it; never 0. Numbers and addresses are
+    /// used again.
+    std::uint64_t serial() const noexcept { return serial_; }
+
     /// May this ioctl go straight to the kernel, without the file being kept alive meanwhile?
     virtual bool passes(std::uint32_t request, const void* argument) const = 0;
 
@@ -122,6 +126,10 @@ public:
 
     /// The streams end and every fence with them. The descriptor stays the caller's to close.
     virtual void close() = 0;
+
+private:
+    static inline std::atomic<std::uint64_t> last_serial_{0};
+    const std::uint64_t serial_ = last_serial_.fetch_add(1) + 1;
 };
 
 }  // namespace v4lfence

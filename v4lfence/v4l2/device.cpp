@@ -194,6 +194,11 @@ void VideoDevice::abandon() noexcept {
     }
 }
 
+bool VideoDevice::has_files() const {
+    const std::lock_guard lock(files_mutex_);
+    return !files_.empty();
+}
+
 unsigned VideoDevice::fenced_files() const {
     const std::lock_guard lock(files_mutex_);
     return static_cast<unsigned>(std::count_if(files_.begin(), files_.end(),

@@ -115,6 +115,7 @@ public:
     void abandon() noexcept;
     bool is_abandoned() const noexcept { return abandoned_.load(); }
 
+    bool has_files() const;
     /// Files that use fences.
     unsigned fenced_files() const;
 
