@@ -34,8 +34,10 @@ constexpr v4l2_dv_timings known_timings[] = {
 constexpr std::uint64_t clock_tolerance_hz = 250000;
 
 bool same(const v4l2_bt_timings& a, const v4l2_bt_timings& b) {
-    const std::uint64_t clocks_apart =
-        std::max(a.pixelclock, b.pixelclock) - std::min(a.pixelclock, b.pixelclock);
+    // Copies: the struct is packed, and its members have no place that a reference could have.
+    const std::uint64_t clock = a.pixelclock;
+    const std::uint64_t other_clock = b.pixelclock;
+    const std::uint64_t clocks_apart = std::max(clock, other_clock) - std::min(clock, other_clock);
     return a.width == b.width && a.height == b.height && a.interlaced == b.interlaced &&
            clocks_apart <= clock_tolerance_hz &&
            V4L2_DV_BT_FRAME_WIDTH(&a) == V4L2_DV_BT_FRAME_WIDTH(&b) &&
