@@ -397,8 +397,8 @@ TEST_F(ReactorThread, no_callback_starts_between_prepare_and_resume) {
     // Registering is possible meanwhile: whoever holds a lock that the forking thread wants next
     // must get through.
     const UniqueFd event = ready_event();
-    const auto id = watch(event, action);
     const std::uint64_t before = reactor_->wakeups();
+    const auto id = watch(event, action);
     while (reactor_->wakeups() == before) {
         std::this_thread::yield();
     }
