@@ -58,7 +58,8 @@ Result<int> Core::use_own_loop() {
 }
 
 void Core::drop_loop_user() {
-    if (loop_users_.fetch_sub(1) > 1) {
+    // No lock: who has it may be waiting for the end of the very thread that this is.
+    if (loop_users_.fetch_sub(1) > 1 || own_loop_.load()) {
         return;
     }
     if (!reactor_->on_dispatching_thread()) {
@@ -87,7 +88,7 @@ void* Core::Stop::run(void* self) {
 
 void Core::stop_unused_loop() {
     const std::lock_guard lock(mutex_);
-    if (own_loop_) {
+    if (own_loop_.load()) {
         return;
     }
     loop_ready_.store(false);

@@ -91,7 +91,7 @@ private:
     /// Stops on threads of their own that are under way; they outlive the count's last change.
     std::shared_ptr<std::atomic<unsigned>> stops_ = std::make_shared<std::atomic<unsigned>>(0);
     std::atomic<bool> loop_ready_{false};
-    bool own_loop_ = false;
+    std::atomic<bool> own_loop_{false};
     std::unique_ptr<Reactor> reactor_;  ///< Last: its thread ends before the rest goes.
 };
 
