@@ -146,7 +146,7 @@ TEST_F(CameraInput, signal_shows_in_status_and_detection) {
     EXPECT_EQ(code(rig.ops().query_dv_timings(timings)), -ENOLCK);
     ASSERT_EQ(code(rig.set_control(camera_signal, static_cast<int>(CameraSignal::Other))), 0);
     EXPECT_EQ(code(rig.ops().query_dv_timings(timings)), 0);
-    EXPECT_NE(timings.bt.pixelclock, usual_timings().bt.pixelclock);
+    EXPECT_TRUE(timings.bt.pixelclock != usual_timings().bt.pixelclock) << "packed: no reference";
     ASSERT_EQ(code(rig.ops().s_input(composite)), 0);
     EXPECT_EQ(*rig.ops().querystd(), V4L2_STD_NTSC);
 }
