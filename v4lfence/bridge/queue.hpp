@@ -96,7 +96,7 @@ public:
     void close();
 
     QueueView view() const { return sync_.view(); }
-    bool has_returnable() const { return sync_.next_failed() || sync_.next_failed_when_stalled(); }
+    bool has_returnable() const { return sync_.shows_failed(); }
     bool has_buffers() const { return has_buffers_.load(); }
     Expiry last_expiry() const { return sync_.last_expiry(); }
     std::uint32_t type() const noexcept { return type_; }

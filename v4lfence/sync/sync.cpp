@@ -394,6 +394,16 @@ std::optional<unsigned> Sync::next_failed() const {
     return streaming_ ? line_.next_failed(ordered_) : std::nullopt;
 }
 
+bool Sync::shows_failed() const {
+    const Lock lock(mutex_);
+    if (!streaming_) {
+        return false;
+    }
+    const auto next = line_.next_failed(ordered_);
+    const auto failed = next ? next : line_.next_failed_when_stalled();
+    return failed && !line_[*failed].out && !line_[*failed].ending;
+}
+
 std::optional<unsigned> Sync::next_failed_when_stalled() const {
     const Lock lock(mutex_);
     return streaming_ ? line_.next_failed_when_stalled() : std::nullopt;

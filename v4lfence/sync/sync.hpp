@@ -141,6 +141,9 @@ public:
     /// (SEMANTICS 5.1).
     std::optional<unsigned> next_failed_when_stalled() const;
 
+    /// There is one of these, and its out-fence has ended: poll() may tell of it (SEMANTICS 4.8).
+    bool shows_failed() const;
+
     /// Reports of FenceWaits.
     void on_in_fence(Job job, const FenceStatus& status);
     void on_deadline(MonotonicTime now);

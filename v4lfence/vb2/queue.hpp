@@ -256,7 +256,7 @@ private:
     void forget_active();
     void finish_prepared();
     void forget_jobs();
-    bool has_returnable() const { return sync_.next_failed() || sync_.next_failed_when_stalled(); }
+    bool has_returnable() const { return sync_.shows_failed(); }
 
     Answer give(unsigned index) override;
     Answer start(unsigned count) override;
