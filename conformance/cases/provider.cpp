@@ -22,16 +22,14 @@ namespace {
 constexpr std::string_view fence_name = "the out-fence";
 
 /// What poll() says of the fence now.
-Checked<int> ready_bits(int fd, int timeout_ms = 0) {
-    std::array<pollfd, 1> entry{pollfd{fd, POLLIN | POLLPRI | POLLOUT, 0}};
+Checked<int> ready_bits(int fd, short events, int timeout_ms) {
+    std::array<pollfd, 1> entry{pollfd{fd, events, 0}};
     (void)TRY(sys::poll(entry, timeout_ms));
     return entry[0].revents;
 }
 
 Checked<> is_ready(int fd, std::string_view when, int timeout_ms = 0) {
-    std::array<pollfd, 1> entry{pollfd{fd, POLLIN, 0}};
-    (void)TRY(sys::poll(entry, timeout_ms));
-    const int revents = entry[0].revents;
+    const int revents = TRY(ready_bits(fd, POLLIN, timeout_ms));
     CHECK((revents & (POLLIN | POLLHUP)) != 0 && (revents & POLLNVAL) == 0,
           "poll says {:#x} of the out-fence {}, expected it ready", revents, when);
     return {};
@@ -41,7 +39,8 @@ Checked<> pending_then_ended(Rig& rig) {
     HeldStream held = TRY(hold_first(rig));
     const int fence = held.stream.out_fence(0);
     for (const int timeout_ms : {0, settle_ms}) {
-        const int revents = TRY(ready_bits(fence, timeout_ms)) & (POLLIN | POLLHUP | POLLERR);
+        const int revents = TRY(ready_bits(fence, POLLIN | POLLPRI | POLLOUT, timeout_ms)) &
+                            (POLLIN | POLLHUP | POLLERR);
         CHECK(revents == 0, "poll says {:#x} of a pending out-fence", revents);
     }
     TRY(fence_is_pending(fence, fence_name));

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "v4lfence/base/mapped_memory.hpp"
 #include "v4lfence/base/pointer.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/v4l2/dispatch.hpp"
@@ -16,12 +17,6 @@
 namespace v4lfence {
 
 namespace {
-
-constexpr std::uint64_t page_size = 4096;
-
-std::uint64_t whole_pages(std::uint64_t size) {
-    return (size + page_size - 1) / page_size * page_size;
-}
 
 tl::unexpected<Error> parents() {
     return fail(-EIO, "the file is the parent process's");
@@ -136,7 +131,7 @@ Result<EmulatedCalls::Mappable> VirtualFile::mappable(std::size_t length, int pr
         return fail(-EINVAL, "a mapping of a buffer is shared, and can be read or written");
     }
     const auto found = V4LFENCE_TRY(device_->queue().mappable(static_cast<std::uint64_t>(offset)));
-    if (length > whole_pages(found.plane->bytes().size())) {
+    if (length > round_up_to_pages(found.plane->bytes().size())) {
         return fail(-EINVAL, "longer than the plane");
     }
     return Mappable{found.plane->map_fd(), found.plane->map_offset(),

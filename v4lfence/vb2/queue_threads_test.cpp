@@ -369,6 +369,23 @@ int use_in_child(Rig& rig) {
     return rig.driver.stops == stops ? 0 : 5;
 }
 
+/// Forks as the C API does it; the child uses the queue and ends.
+pid_t fork_with_user(Rig& rig) {
+    rig.core.reactor().prepare_fork();
+    rig.queue->lock_calls_for_fork();
+    rig.shown.lock_for_fork();
+    rig.queue->lock_sync_for_fork();
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::_exit(use_in_child(rig));
+    }
+    rig.queue->unlock_sync_after_fork();
+    rig.shown.unlock_after_fork();
+    rig.queue->unlock_calls_after_fork();
+    rig.core.reactor().resume_after_fork();
+    return child;
+}
+
 // Pins: 7.4
 TEST(QueueFork, child_is_not_hung_by_what_the_parents_threads_were_at) {
     constexpr unsigned buffers = 4;
@@ -385,18 +402,7 @@ TEST(QueueFork, child_is_not_hung_by_what_the_parents_threads_were_at) {
             (void)rig.dqbuf();
         });
         for (unsigned round = 0; round < 40; ++round) {
-            rig.core.reactor().prepare_fork();
-            rig.queue->lock_calls_for_fork();
-            rig.shown.lock_for_fork();
-            rig.queue->lock_sync_for_fork();
-            const pid_t child = ::fork();
-            if (child == 0) {
-                ::_exit(use_in_child(rig));
-            }
-            rig.queue->unlock_sync_after_fork();
-            rig.shown.unlock_after_fork();
-            rig.queue->unlock_calls_after_fork();
-            rig.core.reactor().resume_after_fork();
+            const pid_t child = fork_with_user(rig);
             int status = -1;
             ASSERT_EQ(::waitpid(child, &status, 0), child);
             ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
@@ -444,18 +450,7 @@ TEST(QueueFork, childs_end_leaves_the_parents_fence_alone) {
     rig.request(2);
     rig.stream_on();
     rig.qbuf_out(0);
-    rig.core.reactor().prepare_fork();
-    rig.queue->lock_calls_for_fork();
-    rig.shown.lock_for_fork();
-    rig.queue->lock_sync_for_fork();
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::_exit(use_in_child(rig));
-    }
-    rig.queue->unlock_sync_after_fork();
-    rig.shown.unlock_after_fork();
-    rig.queue->unlock_calls_after_fork();
-    rig.core.reactor().resume_after_fork();
+    const pid_t child = fork_with_user(rig);
     int status = -1;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
