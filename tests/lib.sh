@@ -11,14 +11,14 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 packages_build=(
     g++ meson ninja-build pkg-config python3 libexpected-dev libfmt-dev libcli11-dev
     nlohmann-json3-dev libcairo2-dev libudev-dev libgtest-dev libgmock-dev libbenchmark-dev
-    libjpeg-dev fonts-dejavu-core
+    libdrm-dev libjpeg-dev fonts-dejavu-core
 )
 # shellcheck disable=SC2034
 packages_vm=(
     qemu-system-x86 busybox-static cpio kmod zstd xz-utils v4l-utils strace
 )
 # shellcheck disable=SC2034
-packages_test=(clang-14 libclang-rt-14-dev shellcheck make util-linux)
+packages_test=(clang-14 libclang-rt-14-dev git shellcheck make util-linux)
 
 say() {
     printf '%s\n' "$*"
