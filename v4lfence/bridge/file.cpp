@@ -57,7 +57,8 @@ Result<int> BridgeFile::pass(std::uint32_t request, void* argument) {
     return sys::ioctl(fd_, request, argument);
 }
 
-Result<BridgeFile::Answer> BridgeFile::ioctl(std::uint32_t request, void* argument, Look look) {
+Result<BridgeFile::Answer> BridgeFile::ioctl(int /*fd*/, std::uint32_t request, void* argument,
+                                             Look look) {
     if (dead_.load(std::memory_order_relaxed)) {
         return fail(-EIO, "the file is the parent process's");
     }
@@ -70,6 +71,8 @@ Result<BridgeFile::Answer> BridgeFile::ioctl(std::uint32_t request, void* argume
     }
     return fenced() ? fenced(request, argument, look) : unfenced(request, argument);
 }
+
+void BridgeFile::renumber(int /*closed*/, int /*left*/) {}
 
 bool BridgeFile::passes(std::uint32_t request, const void* argument) const {
     if (fenced()) {
@@ -310,7 +313,7 @@ void BridgeFile::refresh_orders() {
     }
 }
 
-Result<WaitPlan> BridgeFile::begin_wait(const Awaited& awaited) {
+Result<WaitPlan> BridgeFile::begin_wait(int /*fd*/, const Awaited& awaited) {
     BridgeQueue* queue = V4LFENCE_TRY(queue_of(awaited.type));
     return queue->begin_wait();
 }

@@ -33,10 +33,11 @@ public:
     /// True of all that an unfenced file is asked, but for what tells us of its stream and of
     /// fences.
     bool passes(std::uint32_t request, const void* argument) const override;
-    Result<Answer> ioctl(std::uint32_t request, void* argument, Look look) override;
+    Result<Answer> ioctl(int fd, std::uint32_t request, void* argument, Look look) override;
+    void renumber(int closed, int left) override;
 
     /// See BridgeQueue.
-    Result<WaitPlan> begin_wait(const Awaited& awaited) override;
+    Result<WaitPlan> begin_wait(int fd, const Awaited& awaited) override;
     Result<> end_wait(const Awaited& awaited, const WaitPlan& plan) override;
 
     Result<> set_provider(std::string_view name) override;
@@ -50,7 +51,7 @@ public:
     Readiness readiness() const override;
     Readiness readiness_for_poll() override;
     Result<Wake*> pollers() override;
-    Result<> epoll_ctl(int epfd, int operation, epoll_event* event) override;
+    Result<> epoll_ctl(int fd, int epfd, int operation, epoll_event* event) override;
 
     void close() override;
 

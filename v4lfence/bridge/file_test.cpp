@@ -27,7 +27,7 @@ protected:
     void TearDown() override { file_->close(); }
 
     int ioctl(std::uint32_t request, void* argument) {
-        const auto answer = file_->ioctl(request, argument, Look());
+        const auto answer = file_->ioctl(pipe_.read_end.get(), request, argument, Look());
         return answer ? static_cast<int>(answer->value) : answer.error().code;
     }
 
@@ -127,7 +127,7 @@ TEST_F(BridgeFileTest, in_the_child_a_fenced_file_is_dead_and_an_unfenced_one_is
     context_.after_fork_in_child();  // This process plays the child.
     int unread = 0;
     EXPECT_EQ(ioctl(FIONREAD, &unread), -EIO);
-    EXPECT_TRUE(unfenced.ioctl(FIONREAD, &unread, Look()));
+    EXPECT_TRUE(unfenced.ioctl(unfenced.fd(), FIONREAD, &unread, Look()));
     EXPECT_EQ(context_.fenced_files(), 0U);
     EXPECT_NE(context_.existing_core(), left_behind);
     unfenced.close();

@@ -155,8 +155,8 @@ File::Readiness BridgeFile::readiness() const {
     return now;
 }
 
-Result<> BridgeFile::epoll_ctl(int epfd, int operation, epoll_event* event) {
-    V4LFENCE_TRY(mute_.control(epfd, operation, fd_, event));
+Result<> BridgeFile::epoll_ctl(int fd, int epfd, int operation, epoll_event* event) {
+    V4LFENCE_TRY(mute_.control(epfd, operation, fd, event));
     update_mute();
     return {};
 }

@@ -91,7 +91,7 @@ TEST_F(FdTableTest, file_stays_while_a_call_is_inside) {
     EXPECT_EQ(waiter.wait_for(20ms), std::future_status::timeout);
     EXPECT_FALSE(finds(7)) << "who comes later does not find it";
     int unread = 0;
-    EXPECT_TRUE((*inside)->ioctl(FIONREAD, &unread, Look()));
+    EXPECT_TRUE((*inside)->ioctl(7, FIONREAD, &unread, Look()));
     inside.reset();
     ASSERT_EQ(waiter.wait_for(20s), std::future_status::ready);
     end(taken);
@@ -109,7 +109,7 @@ TEST_F(FdTableTest, users_and_closers_on_many_threads) {
                 const FdTable::Use file = table_->find(number);
                 int unread = 0;
                 if (file) {
-                    EXPECT_TRUE(file->ioctl(FIONREAD, &unread, Look()));
+                    EXPECT_TRUE(file->ioctl(number, FIONREAD, &unread, Look()));
                     calls.fetch_add(1);
                 }
             }

@@ -55,7 +55,7 @@ Result<WaitPlan> begin_wait(const Which& which, const Awaited& awaited) {
     if (!file) {
         return fail(-EBADF, "the file was closed");
     }
-    return file->begin_wait(awaited);
+    return file->begin_wait(which.fd, awaited);
 }
 
 /// A call that waits: what its end, or the end of its thread, has to know.
@@ -131,13 +131,14 @@ Looked ioctl_inside(const Which& which, std::uint32_t request, void* argument, L
     if (!file || file->passes(request, argument)) {
         return std::nullopt;
     }
-    return Seen{file->serial(), file->ioctl(request, argument, look)};
+    return Seen{file->serial(), file->ioctl(which.fd, request, argument, look)};
 }
 
 Looked read_inside(const Which& which, std::span<std::byte> target) {
     const FdTable::Use file = find(which);
     EmulatedCalls* const calls = file ? file->emulated() : nullptr;
-    return calls != nullptr ? Looked(Seen{file->serial(), calls->read(target)}) : std::nullopt;
+    return calls != nullptr ? Looked(Seen{file->serial(), calls->read(which.fd, target)})
+                            : std::nullopt;
 }
 
 /// The answer of the first look, or of a wait for `awaited()` after it.
@@ -247,11 +248,11 @@ int v4lfence_ioctl(int fd, unsigned long request, ...) {
 }
 
 void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int64_t offset) {
-    EmulatedCalls::Mappable source{fd, offset, nullptr};
+    EmulatedCalls::Mappable source{fd, offset, nullptr, nullptr};
     {
         const FdTable::Use file = process().files.find(fd);
         if (EmulatedCalls* const calls = file ? file->emulated() : nullptr) {
-            auto mappable = calls->mappable(length, prot, flags, offset);
+            auto mappable = calls->mappable(fd, length, prot, flags, offset);
             if (!mappable) {
                 failed(mappable.error());
                 return MAP_FAILED;
@@ -261,20 +262,20 @@ void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int6
     }
     void* const mapped = ::mmap(addr, length, prot, flags, source.fd, source.offset);
     if (mapped != MAP_FAILED) {
-        process().mappings.add(mapped, std::move(source.mappings));
+        process().mappings.add(mapped, std::move(source.counter));
     }
     return mapped;
 }
 
 int v4lfence_munmap(void* addr, size_t length) {
     // Before the memory is anybody's: another thread may be given the address at once.
-    Mappings::Count count = process().mappings.take(addr);
+    Mappings::Counter counter = process().mappings.take(addr);
     const int unmapped = ::munmap(addr, length);
     const int error = errno;
-    if (count && unmapped == 0) {
-        count->fetch_sub(1);
-    } else if (count) {
-        process().mappings.put_back(addr, std::move(count));
+    if (counter && unmapped == 0) {
+        counter->unmapped();
+    } else if (counter) {
+        process().mappings.put_back(addr, std::move(counter));
     }
     errno = error;
     return unmapped;
@@ -295,7 +296,7 @@ ssize_t v4lfence_write(int fd, const void* buffer, size_t count) {
     {
         const FdTable::Use file = process().files.find(fd);
         if (EmulatedCalls* const calls = file ? file->emulated() : nullptr) {
-            const auto written = calls->write({static_cast<const std::byte*>(buffer), count});
+            const auto written = calls->write(fd, {static_cast<const std::byte*>(buffer), count});
             return written ? written->value : failed(written.error());
         }
     }

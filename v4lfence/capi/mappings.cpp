@@ -6,34 +6,29 @@
 
 namespace v4lfence::capi {
 
-void Mappings::add(const void* address, Count count) {
-    if (const Count replaced = take(address)) {
-        replaced->fetch_sub(1);
+void Mappings::add(const void* address, Counter counter) {
+    if (const Counter replaced = take(address)) {
+        replaced->unmapped();
     }
-    if (count) {
-        count->fetch_add(1);
-        put_back(address, std::move(count));
+    if (counter) {
+        counter->mapped();
+        put_back(address, std::move(counter));
     }
 }
 
-Mappings::Count Mappings::take(const void* address) {
+Mappings::Counter Mappings::take(const void* address) {
     if (!any_.load()) {
         return nullptr;
     }
     const std::lock_guard lock(mutex_);
-    const auto found = counts_.find(address);
-    if (found == counts_.end()) {
-        return nullptr;
-    }
-    Count count = found->second.lock();
-    counts_.erase(found);
-    any_.store(!counts_.empty());
-    return count;
+    auto found = counters_.extract(address);
+    any_.store(!counters_.empty());
+    return found ? std::move(found.mapped()) : nullptr;
 }
 
-void Mappings::put_back(const void* address, Count count) {
+void Mappings::put_back(const void* address, Counter counter) {
     const std::lock_guard lock(mutex_);
-    counts_.insert_or_assign(address, std::move(count));
+    counters_.insert_or_assign(address, std::move(counter));
     any_.store(true);
 }
 

@@ -11,21 +11,22 @@
 #include <mutex>
 
 #include "v4lfence/bridge/context.hpp"
+#include "v4lfence/uapi/file.hpp"
 
 namespace v4lfence::capi {
 
 /// Thread: every member may be called from any thread.
 class Mappings final : public Context::ForkMember {
 public:
-    using Count = std::shared_ptr<std::atomic<unsigned>>;
+    using Counter = std::unique_ptr<MappingCounter>;
 
-    /// From now on what is mapped at `address` is counted by `count`; NULL: it is no buffer's. What
-    /// was there before has been replaced.
-    void add(const void* address, Count count);
+    /// From now on what is mapped at `address` is counted; NULL: it is no buffer's. What was there
+    /// before has been replaced.
+    void add(const void* address, Counter counter);
     /// Forgets what begins at `address`, still counted: the caller counts it down or puts it back.
-    /// NULL: no buffer's mapping does, or the buffer is gone.
-    Count take(const void* address);
-    void put_back(const void* address, Count count);
+    /// NULL: no buffer's mapping does.
+    Counter take(const void* address);
+    void put_back(const void* address, Counter counter);
 
     void lock_for_fork() override { mutex_.lock(); }
     void unlock_after_fork() override { mutex_.unlock(); }
@@ -34,7 +35,7 @@ public:
 
 private:
     std::mutex mutex_;
-    std::map<const void*, std::weak_ptr<std::atomic<unsigned>>> counts_;
+    std::map<const void*, Counter> counters_;
     std::atomic<bool> any_{false};
 };
 

@@ -282,7 +282,7 @@ int v4lfence_epoll_ctl(int epfd, int op, int fd, struct epoll_event* event) {
     if (!file) {
         return ::epoll_ctl(epfd, op, fd, event);
     }
-    const auto done = file->epoll_ctl(epfd, op, event);
+    const auto done = file->epoll_ctl(fd, epfd, op, event);
     return done ? 0 : failed(done.error());
 }
 

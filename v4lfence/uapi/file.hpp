@@ -50,21 +50,32 @@ struct FileAnswer {
     bool must_wait = false;  ///< There is nothing yet, and the file is a blocking one.
 };
 
-/// The calls that a kernel node answers by itself, and a virtual device has to. Thread: any.
+/// One mapping of a buffer by the program: the buffer is shown as mapped while it is counted
+/// (V4L2_BUF_FLAG_MAPPED). Does nothing where the buffer is gone. Thread: any.
+class MappingCounter {
+public:
+    virtual ~MappingCounter() = default;
+    virtual void mapped() noexcept = 0;
+    virtual void unmapped() noexcept = 0;
+};
+
+/// The calls that a kernel node answers by itself, and a virtual device has to. `fd` as
+/// File::ioctl(). Thread: any.
 class EmulatedCalls {
 public:
     /// As read(2) and write(2), but they never wait.
-    virtual Result<FileAnswer> read(std::span<std::byte> target) = 0;
-    virtual Result<FileAnswer> write(std::span<const std::byte> source) = 0;
+    virtual Result<FileAnswer> read(int fd, std::span<std::byte> target) = 0;
+    virtual Result<FileAnswer> write(int fd, std::span<const std::byte> source) = 0;
 
     /// What mmap(2) of the file maps.
     struct Mappable {
-        int fd = -1;  ///< Borrowed from `mappings`.
+        int fd = -1;  ///< Lives as long as `keeper`.
         std::int64_t offset = 0;
-        std::shared_ptr<std::atomic<unsigned>> mappings;  ///< To be counted.
+        std::shared_ptr<const void> keeper;
+        std::unique_ptr<MappingCounter> counter;
     };
     /// `protection` and `flags` as mmap(2). Errors: as mmap(2) of a V4L2 node.
-    virtual Result<Mappable> mappable(std::size_t length, int protection, int flags,
+    virtual Result<Mappable> mappable(int fd, std::size_t length, int protection, int flags,
                                       std::int64_t offset) = 0;
 
 protected:
@@ -84,14 +95,19 @@ public:
     virtual bool passes(std::uint32_t request, const void* argument) const = 0;
 
     using Answer = FileAnswer;
-    /// As ioctl(2), with the request cut to 32 bits. Never waits.
-    virtual Result<Answer> ioctl(std::uint32_t request, void* argument, Look look) = 0;
+    /// As ioctl(2), with the request cut to 32 bits. Never waits. `fd` is the number by which the
+    /// program called: a file may have several.
+    virtual Result<Answer> ioctl(int fd, std::uint32_t request, void* argument, Look look) = 0;
+
+    /// The number `closed` is about to be closed and `left` still is this file: what is done on
+    /// the file's own account goes by that one from now on.
+    virtual void renumber(int closed, int left) = 0;
 
     /// NULL: they are the kernel's.
     virtual EmulatedCalls* emulated() noexcept { return nullptr; }
 
     /// This thread is the one that waits. Errors: EBUSY another does; EINVAL the stream has ended.
-    virtual Result<WaitPlan> begin_wait(const Awaited& awaited) = 0;
+    virtual Result<WaitPlan> begin_wait(int fd, const Awaited& awaited) = 0;
     /// Errors: EINVAL the stream has ended meanwhile.
     virtual Result<> end_wait(const Awaited& awaited, const WaitPlan& plan) = 0;
 
@@ -122,7 +138,7 @@ public:
     /// Rings when readiness() changes. Errors: EMFILE.
     virtual Result<Wake*> pollers() = 0;
     /// epoll_ctl() of the program's own epoll for this file. Errors: its own.
-    virtual Result<> epoll_ctl(int epfd, int operation, epoll_event* event) = 0;
+    virtual Result<> epoll_ctl(int fd, int epfd, int operation, epoll_event* event) = 0;
 
     /// The streams end and every fence with them. The descriptor stays the caller's to close.
     virtual void close() = 0;

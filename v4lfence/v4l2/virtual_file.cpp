@@ -22,11 +22,29 @@ tl::unexpected<Error> parents() {
     return fail(-EIO, "the file is the parent process's");
 }
 
+/// Counts in the memory of the buffer, which may be gone by then.
+class CountedMapping final : public MappingCounter {
+public:
+    explicit CountedMapping(const std::shared_ptr<BufferMemory>& memory) : memory_(memory) {}
+
+    void mapped() noexcept override { add(1); }
+    void unmapped() noexcept override { add(-1); }
+
+private:
+    void add(int more) noexcept {
+        if (const auto memory = memory_.lock()) {
+            memory->mappings.fetch_add(static_cast<unsigned>(more));
+        }
+    }
+
+    const std::weak_ptr<BufferMemory> memory_;
+};
+
 }  // namespace
 
 VirtualFile::VirtualFile(std::shared_ptr<VideoDevice> device, FileHandle::Opened& opened)
-    : device_(std::move(device)), handle_(std::move(opened.handle)), fd_(opened.program_end.get()) {
-    handle_->set_program_fd(fd_);
+    : device_(std::move(device)), handle_(std::move(opened.handle)) {
+    handle_->set_program_fd(opened.program_end.get());
 }
 
 Result<VirtualFile::Opened> VirtualFile::open(std::shared_ptr<VideoDevice> device) {
@@ -42,6 +60,12 @@ VirtualFile::~VirtualFile() {
     }
 }
 
+void VirtualFile::renumber(int /*closed*/, int left) {
+    if (!is_abandoned()) {
+        handle_->set_program_fd(left);
+    }
+}
+
 void VirtualFile::close() {
     if (!is_abandoned()) {
         handle_.reset();
@@ -50,7 +74,8 @@ void VirtualFile::close() {
 
 // --- calls ---------------------------------------------------------------------------------------
 
-Result<File::Answer> VirtualFile::ioctl(std::uint32_t request, void* argument, Look /*look*/) {
+Result<File::Answer> VirtualFile::ioctl(int fd, std::uint32_t request, void* argument,
+                                        Look /*look*/) {
     if (is_abandoned()) {
         return parents();
     }
@@ -58,6 +83,7 @@ Result<File::Answer> VirtualFile::ioctl(std::uint32_t request, void* argument, L
     if (entry == nullptr) {
         return fail(-ENOTTY, "no such ioctl");
     }
+    handle_->set_program_fd(fd);
     FlatCall flat;
     V4LFENCE_TRY(flat.copy_in(*handle_, *entry, request, argument));
     const auto done = dispatch(*handle_, *entry, flat.call());
@@ -67,18 +93,18 @@ Result<File::Answer> VirtualFile::ioctl(std::uint32_t request, void* argument, L
     }
     const bool nothing = (entry->request == VIDIOC_DQBUF && done.error().code == -EAGAIN) ||
                          (entry->request == VIDIOC_DQEVENT && done.error().code == -ENOENT);
-    return nothing ? nothing_yet(done.error()) : tl::unexpected<Error>(done.error());
+    return nothing ? nothing_yet(fd, done.error()) : tl::unexpected<Error>(done.error());
 }
 
 /// The error, or a wait: as the program has opened the file, or changed its mind since.
-Result<File::Answer> VirtualFile::nothing_yet(Error error) const {
-    if (V4LFENCE_TRY(sys::get_status_flags(fd_)) & O_NONBLOCK) {
+Result<File::Answer> VirtualFile::nothing_yet(int fd, Error error) {
+    if (V4LFENCE_TRY(sys::get_status_flags(fd)) & O_NONBLOCK) {
         return tl::unexpected<Error>(error);
     }
     return Answer{0, true};
 }
 
-Result<File::Answer> VirtualFile::read(std::span<std::byte> target) {
+Result<File::Answer> VirtualFile::read(int fd, std::span<std::byte> target) {
     if (is_abandoned()) {
         return parents();
     }
@@ -93,7 +119,7 @@ Result<File::Answer> VirtualFile::read(std::span<std::byte> target) {
     }
     const auto count = read_frame(target);
     if (!count && count.error().code == -EAGAIN) {
-        return nothing_yet(count.error());
+        return nothing_yet(fd, count.error());
     }
     return Answer{static_cast<std::int64_t>(V4LFENCE_TRY(count))};
 }
@@ -111,11 +137,12 @@ Result<std::size_t> VirtualFile::read_frame(std::span<std::byte> target) {
     return count;
 }
 
-Result<File::Answer> VirtualFile::write(std::span<const std::byte> /*source*/) {
+Result<File::Answer> VirtualFile::write(int /*fd*/, std::span<const std::byte> /*source*/) {
     return fail(-EINVAL, "the device cannot be written");
 }
 
-Result<EmulatedCalls::Mappable> VirtualFile::mappable(std::size_t length, int protection, int flags,
+Result<EmulatedCalls::Mappable> VirtualFile::mappable(int /*fd*/, std::size_t length,
+                                                      int protection, int flags,
                                                       std::int64_t offset) {
     if (is_abandoned()) {
         return parents();
@@ -134,13 +161,13 @@ Result<EmulatedCalls::Mappable> VirtualFile::mappable(std::size_t length, int pr
     if (length > round_up_to_pages(found.plane->bytes().size())) {
         return fail(-EINVAL, "longer than the plane");
     }
-    return Mappable{found.plane->map_fd(), found.plane->map_offset(),
-                    std::shared_ptr<std::atomic<unsigned>>(found.memory, &found.memory->mappings)};
+    return Mappable{found.plane->map_fd(), found.plane->map_offset(), found.memory,
+                    std::make_unique<CountedMapping>(found.memory)};
 }
 
 // --- waiting -------------------------------------------------------------------------------------
 
-Result<WaitPlan> VirtualFile::begin_wait(const Awaited& awaited) {
+Result<WaitPlan> VirtualFile::begin_wait(int /*fd*/, const Awaited& awaited) {
     if (is_abandoned()) {
         return parents();
     }
@@ -180,8 +207,8 @@ Result<Wake*> VirtualFile::pollers() {
     return handle_->poll_wake();
 }
 
-Result<> VirtualFile::epoll_ctl(int epfd, int operation, epoll_event* event) {
-    return sys::epoll_ctl_raw(epfd, operation, fd_, event);
+Result<> VirtualFile::epoll_ctl(int fd, int epfd, int operation, epoll_event* event) {
+    return sys::epoll_ctl_raw(epfd, operation, fd, event);
 }
 
 // --- options -------------------------------------------------------------------------------------

@@ -32,10 +32,11 @@ public:
 
     /// Everything is ours.
     bool passes(std::uint32_t, const void*) const override { return false; }
-    Result<Answer> ioctl(std::uint32_t request, void* argument, Look look) override;
+    Result<Answer> ioctl(int fd, std::uint32_t request, void* argument, Look look) override;
+    void renumber(int closed, int left) override;
     EmulatedCalls* emulated() noexcept override { return this; }
 
-    Result<WaitPlan> begin_wait(const Awaited& awaited) override;
+    Result<WaitPlan> begin_wait(int fd, const Awaited& awaited) override;
     Result<> end_wait(const Awaited& awaited, const WaitPlan& plan) override;
 
     Result<> set_provider(std::string_view name) override;
@@ -48,7 +49,7 @@ public:
     Readiness readiness() const override;
     Readiness readiness_for_poll() override { return readiness(); }
     Result<Wake*> pollers() override;
-    Result<> epoll_ctl(int epfd, int operation, epoll_event* event) override;
+    Result<> epoll_ctl(int fd, int epfd, int operation, epoll_event* event) override;
 
     void close() override;
 
@@ -57,18 +58,17 @@ public:
 private:
     VirtualFile(std::shared_ptr<VideoDevice> device, FileHandle::Opened& opened);
 
-    Result<Answer> read(std::span<std::byte> target) override;
-    Result<Answer> write(std::span<const std::byte> source) override;
-    Result<Mappable> mappable(std::size_t length, int protection, int flags,
+    Result<Answer> read(int fd, std::span<std::byte> target) override;
+    Result<Answer> write(int fd, std::span<const std::byte> source) override;
+    Result<Mappable> mappable(int fd, std::size_t length, int protection, int flags,
                               std::int64_t offset) override;
 
     Result<std::size_t> read_frame(std::span<std::byte> target);
-    Result<Answer> nothing_yet(Error error) const;
+    static Result<Answer> nothing_yet(int fd, Error error);
     bool is_abandoned() const noexcept { return device_->is_abandoned(); }
 
     const std::shared_ptr<VideoDevice> device_;
     std::unique_ptr<FileHandle> handle_;
-    const int fd_;
 };
 
 }  // namespace v4lfence
