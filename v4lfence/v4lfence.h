@@ -53,15 +53,27 @@ int v4lfence_open(const char* path, int flags, ...);
 
 /* Takes over a descriptor of a V4L2 node that came from elsewhere: a portal, another process,
  * dup(). Returns it. A duplicate that the program makes of a managed descriptor is the kernel's
- * alone until it is taken over, and counts as a second handle. A duplicate of a virtual device's
- * can be polled, and nothing else. Errors: EBADF; EINVAL no V4L2 node. */
+ * alone until it is taken over; then it is one more number of the same file, as one that
+ * v4lfence_dup() made. Where the kernel cannot be asked whether it is a duplicate (kcmp(2)
+ * forbidden) it counts as a second handle of the node. Of a virtual device only a duplicate can be
+ * taken over; until then it can be polled, and nothing else. Errors: EBADF; EINVAL no V4L2 node,
+ * nor a virtual device. */
 int v4lfence_fd_open(int fd);
 
-/* Ends the stream, ends every fence that has not ended (-ECANCELED), closes the descriptor. */
+/* As dup(2): one more number of the same file, which may be used and closed like the first and in
+ * any order. Of what is not managed it is dup(2), nothing else. Errors: EBADF; EMFILE. */
+int v4lfence_dup(int fd);
+
+/* Closes the descriptor. With the last number of a file, ends the stream first, and every fence
+ * that has not ended (-ECANCELED); with any other the file goes on as it was. */
 int v4lfence_close(int fd);
 
 /* As ioctl(2). VIDIOC_QBUF takes and returns fences, see uapi_fences.h. On a descriptor that
- * v4lfence_open() did not return it is ioctl(2), nothing else. */
+ * v4lfence_open() did not return it is ioctl(2), with one addition: SYNC_IOC_FILE_INFO,
+ * SYNC_IOC_MERGE and SYNC_IOC_SET_DEADLINE, which the kernel refuses on a fence of the providers
+ * "user" and "eventfd" (ENOTTY), are answered as for a sync_file: one fence, of driver "v4lfence"
+ * and the provider's timeline. When it ended is known of "user" alone, to a tick of the kernel's
+ * clock; the name given to SYNC_IOC_MERGE is kept only where the kernel merges. */
 int v4lfence_ioctl(int fd, unsigned long request, ...);
 
 /* As mmap(2) and the others; of a kernel's node they are the system calls. Of a virtual device:

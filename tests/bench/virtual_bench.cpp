@@ -126,8 +126,8 @@ private:
     IdleStream() = default;
 
     bool call(unsigned long request, void* argument) {
-        const auto answer =
-            opened_.file->ioctl(static_cast<std::uint32_t>(request), argument, Look{});
+        const auto answer = opened_.file->ioctl(
+            opened_.fd.get(), static_cast<std::uint32_t>(request), argument, Look{});
         return answer && !answer->must_wait;
     }
 

@@ -45,14 +45,21 @@ layers = {
     "v4lfence/vb2/": Layer(_up_to_vb2, _video, ("v4l2",)),
     "v4lfence/v4l2/": Layer(_up_to_v4l2),
     "v4lfence/drivers/": Layer(_up_to_drivers),
+    "v4lfence/remote/": Layer(_up_to_v4l2 + ("v4lfence/remote/",)),
     "v4lfence/capi/": Layer(
-        _up_to_bridge + _up_to_drivers + ("v4lfence/capi/",) + public_headers
+        _up_to_bridge + _up_to_drivers
+        + ("v4lfence/remote/", "v4lfence/capi/", "v4lfence/shim/abi.h") + public_headers
     ),
+    "v4lfence/shim/": Layer(("v4lfence/shim/", "v4lfence/uapi_fences.h")),
     "v4lfence/": Layer(public_headers),
     "conformance/": Layer(_up_to_fence + ("v4lfence/uapi_fences.h", "conformance/")),
     "tools/": Layer(
         _up_to_fence + public_headers
-        + ("v4lfence/drivers/picture/stamp.hpp", "conformance/", "tools/")
+        + ("v4lfence/drivers/picture/stamp.hpp", "v4lfence/shim/abi.h", "conformance/", "tools/")
+    ),
+    # The only part of the tools that knows what a device is made of: it hosts some.
+    "tools/exec/device_host.cpp": Layer(
+        _up_to_drivers + ("v4lfence/remote/server.hpp", "tools/exec/device_host.hpp")
     ),
     "examples/": Layer(()),
 }
@@ -96,6 +103,9 @@ raw_calls = {
 # they break descriptors on purpose; what they may not do is sleep.
 raw_calls_allowed = {
     "v4lfence/base/": ("*", "this is where the wrappers are"),
+    "v4lfence/shim/": ("*", "they are what it stands in front of"),
+    "v4lfence/shim/config.cpp": (["secure_getenv"], "what exec asks for comes by the environment"),
+    "v4lfence/shim/testing/": ([*raw_calls, "getenv", "printf"], "programs that tests preload"),
     "v4lfence/capi/": ("*", "the program's own calls, passed on exactly as they came"),
     "v4lfence/drivers/picture/make_glyphs.cpp": (["fputs"], "a program that only the build runs"),
     "v4lfence/v4lfence.hpp": ("close ioctl".split(), "a program's header: it sees no internal one"),

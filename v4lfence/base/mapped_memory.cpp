@@ -8,6 +8,8 @@
 #include <limits>
 #include <utility>
 
+#include "v4lfence/base/libc_calls.hpp"
+
 namespace v4lfence {
 
 namespace {
@@ -56,13 +58,13 @@ MappedMemory& MappedMemory::operator=(MappedMemory&& other) noexcept {
 
 MappedMemory::~MappedMemory() {
     if (!bytes_.empty()) {
-        ::munmap(bytes_.data(), bytes_.size());
+        libc.munmap(bytes_.data(), bytes_.size());
     }
 }
 
 Result<MappedMemory> MappedMemory::create(int fd, std::size_t size, MemoryUse use) {
     const int access = use == MemoryUse::ReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
-    void* const start = ::mmap(nullptr, size, access, MAP_SHARED, fd, 0);
+    void* const start = libc.mmap(nullptr, size, access, MAP_SHARED, fd, 0);
     if (start == MAP_FAILED) {
         return fail_errno("mmap");
     }

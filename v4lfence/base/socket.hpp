@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// The socket calls of the library, as syscall.hpp has the others. None of them waits, and none
-// raises SIGPIPE, whatever flags the descriptor has.
+// The socket calls of the library, as syscall.hpp has the others. None of them waits but where it
+// is told to, and none raises SIGPIPE, whatever flags the descriptor has.
 
 #pragma once
 
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <string_view>
 
 #include "v4lfence/base/result.hpp"
+#include "v4lfence/base/unique_fd.hpp"
 
 namespace v4lfence::sys {
 
@@ -53,5 +55,48 @@ Result<AbstractName> peer_name(int fd);
 /// message to whoever has the descriptor.
 inline constexpr std::string_view file_socket_stem = "v4lfence-file-";
 bool stands_for_file(int fd);
+
+// --- messages between processes ------------------------------------------------------------------
+
+/// Listens for connections of whole messages (SOCK_SEQPACKET). "@NAME" is of the abstract space;
+/// anything else a path, made with mode 0600; a socket there that nobody listens at is replaced.
+/// Errors: EADDRINUSE somebody does, or it is no socket; EINVAL no address; ENAMETOOLONG; EMFILE.
+Result<UniqueFd> listen_at(std::string_view address);
+
+/// Its calls wait where they are told to. Errors: ECONNREFUSED, ENOENT nobody listens; EACCES.
+Result<UniqueFd> connect_to(std::string_view address);
+
+/// Never waits. Errors: EAGAIN nobody is there; EMFILE, ENFILE; ECONNABORTED.
+Result<UniqueFd> accept(int fd);
+
+struct Peer {
+    pid_t pid = 0;
+    uid_t uid = 0;
+};
+/// Who made the other end, when it was made: the effective user. Errors: ENOTSOCK, EBADF.
+Result<Peer> peer_of(int fd);
+
+enum class Waiting : std::uint8_t { No, Yes };
+
+/// Descriptors in one message.
+inline constexpr std::size_t message_descriptors_max = 16;
+/// Bytes of one message may lie in so many places.
+inline constexpr std::size_t message_parts_max = 4;
+
+/// One message. Retried when a signal interrupts it. Errors: EPIPE, ECONNRESET; EAGAIN full, where
+/// it does not wait; EMSGSIZE; EBADF one of `descriptors`; ETOOMANYREFS; EINVAL too many parts.
+Result<> send_message(int fd, std::span<const std::span<const std::byte>> parts,
+                      std::span<const int> descriptors, Waiting waiting);
+
+struct Received {
+    std::size_t size = 0;  ///< 0: the end of the connection.
+    std::size_t descriptors = 0;
+};
+/// One message, with the descriptors in it (close-on-exec). Retried when a signal interrupts it.
+/// Errors: EAGAIN none, where it does not wait; ECONNRESET. The message is used up, and what came
+/// with it closed: EMSGSIZE longer than `buffer`; EMFILE not all descriptors had room, here or in
+/// the process.
+Result<Received> receive_message(int fd, std::span<std::byte> buffer,
+                                 std::span<UniqueFd> descriptors, Waiting waiting);
 
 }  // namespace v4lfence::sys

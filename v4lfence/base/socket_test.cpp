@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -94,6 +96,80 @@ TEST(Socket, what_has_no_peer_has_no_name_to_show) {
     const auto pipe = sys::pipe(0);
     EXPECT_EQ(sys::peer_name(pipe->read_end.get()).error().code, -ENOTSOCK);
     EXPECT_EQ(sys::peer_name(-1).error().code, -EBADF);
+}
+
+// --- messages between processes ------------------------------------------------------------------
+
+std::string address_for_test(const char* name) {
+    return "@v4lfence-socket-test-" + std::to_string(::getpid()) + name;
+}
+
+TEST(MessageSocket, keeps_messages_apart_and_passes_descriptors) {
+    const std::string address = address_for_test("pass");
+    const auto listener = sys::listen_at(address);
+    ASSERT_TRUE(listener);
+    EXPECT_EQ(sys::accept(listener->get()).error().code, -EAGAIN);
+    const auto program = sys::connect_to(address);
+    const auto server = sys::accept(listener->get());
+    ASSERT_TRUE(program && server);
+    EXPECT_EQ(sys::peer_of(server->get())->pid, ::getpid());
+    EXPECT_EQ(sys::peer_of(server->get())->uid, ::geteuid());
+
+    const auto pipe = sys::pipe(0);
+    const std::array<std::span<const std::byte>, 2> parts{std::span(three_bytes).first(1),
+                                                          std::span(three_bytes).subspan(1)};
+    const std::array fds{pipe->read_end.get(), pipe->write_end.get()};
+    ASSERT_TRUE(sys::send_message(program->get(), parts, fds, sys::Waiting::No));
+    ASSERT_TRUE(sys::send_message(program->get(), parts, {}, sys::Waiting::No));
+    std::array<std::byte, 8> buffer{};
+    std::array<UniqueFd, 2> descriptors;
+    auto received = sys::receive_message(server->get(), buffer, descriptors, sys::Waiting::No);
+    ASSERT_TRUE(received);
+    EXPECT_EQ(received->size, 3U);
+    EXPECT_EQ(received->descriptors, 2U);
+    EXPECT_EQ(buffer[2], std::byte{3});
+    EXPECT_TRUE(sys::write(descriptors[1].get(), three_bytes));
+    EXPECT_EQ(sys::read(pipe->read_end.get(), buffer).value(), 3U);
+    EXPECT_EQ(::fcntl(descriptors[0].get(), F_GETFD), FD_CLOEXEC);
+    received = sys::receive_message(server->get(), buffer, {}, sys::Waiting::No);
+    ASSERT_TRUE(received);
+    EXPECT_EQ(received->descriptors, 0U);
+}
+
+TEST(MessageSocket, lost_descriptors_and_bytes_are_errors) {
+    const std::string address = address_for_test("lost");
+    const auto listener = sys::listen_at(address);
+    const auto program = sys::connect_to(address);
+    const auto server = sys::accept(listener->get());
+    ASSERT_TRUE(program && server);
+    const std::array<std::span<const std::byte>, 1> parts{three_bytes};
+    const std::array fds{program->get(), program->get()};
+    std::array<std::byte, 8> buffer{};
+    std::array<UniqueFd, 1> descriptors;
+    ASSERT_TRUE(sys::send_message(program->get(), parts, fds, sys::Waiting::No));
+    EXPECT_EQ(
+        sys::receive_message(server->get(), buffer, descriptors, sys::Waiting::No).error().code,
+        -EMFILE);
+    EXPECT_FALSE(descriptors[0]) << "everything is closed";
+    ASSERT_TRUE(sys::send_message(program->get(), parts, {}, sys::Waiting::No));
+    EXPECT_EQ(sys::receive_message(server->get(), std::span(buffer).first(2), descriptors,
+                                   sys::Waiting::No)
+                  .error()
+                  .code,
+              -EMSGSIZE);
+    const std::array bad{9999};
+    EXPECT_EQ(sys::send_message(program->get(), parts, bad, sys::Waiting::No).error().code, -EBADF);
+}
+
+TEST(MessageSocket, address_is_one_and_of_one_listener) {
+    EXPECT_EQ(sys::listen_at("").error().code, -EINVAL);
+    EXPECT_EQ(sys::listen_at("@").error().code, -EINVAL);
+    EXPECT_EQ(sys::listen_at(std::string(200, 'a')).error().code, -ENAMETOOLONG);
+    const std::string address = address_for_test("one");
+    EXPECT_EQ(sys::connect_to(address).error().code, -ECONNREFUSED);
+    const auto listener = sys::listen_at(address);
+    ASSERT_TRUE(listener);
+    EXPECT_EQ(sys::listen_at(address).error().code, -EADDRINUSE);
 }
 
 }  // namespace

@@ -3,11 +3,14 @@
 #include "v4lfence/base/syscall.hpp"
 
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -16,6 +19,8 @@
 #include <array>
 #include <charconv>
 #include <csignal>
+
+#include "v4lfence/base/libc_calls.hpp"
 
 namespace v4lfence::sys {
 
@@ -45,7 +50,7 @@ Result<UniqueFd> owned(int fd, const char* where) {
 }
 
 Result<UniqueFd> dup_lowest(int fd, int command) {
-    const int copy = ::fcntl(fd, command, 0);
+    const int copy = libc.fcntl(fd, command, 0);
     if (copy < 0 && errno == EINVAL) {
         return fail(-EMFILE, "dup");  // Zero is too high a number under RLIMIT_NOFILE 0.
     }
@@ -62,11 +67,11 @@ Result<> checked(int status, const char* where) {
 }  // namespace
 
 Result<UniqueFd> open(const char* path, int flags, unsigned mode) {
-    return owned(retry([&] { return ::open(path, flags | O_CLOEXEC, mode); }), "open");
+    return owned(retry([&] { return libc.open(path, flags | O_CLOEXEC, mode); }), "open");
 }
 
 Result<int> ioctl(int fd, unsigned long request, void* argument) {
-    const int status = ::ioctl(fd, request, argument);
+    const int status = libc.ioctl(fd, request, argument);
     if (status < 0) {
         return fail_errno("ioctl");
     }
@@ -74,7 +79,7 @@ Result<int> ioctl(int fd, unsigned long request, void* argument) {
 }
 
 Result<int> ioctl_retry(int fd, unsigned long request, void* argument) {
-    const int status = retry([&] { return ::ioctl(fd, request, argument); });
+    const int status = retry([&] { return libc.ioctl(fd, request, argument); });
     if (status < 0) {
         return fail_errno("ioctl");
     }
@@ -90,7 +95,7 @@ Result<UniqueFd> dup_inherited(int fd) {
 }
 
 Result<UniqueFd> dup_high(int fd) {
-    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, high_fd_min);
+    const int copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, high_fd_min);
     // EINVAL: the limit is below; EMFILE: none is free up there.
     if (copy < 0 && (errno == EINVAL || errno == EMFILE)) {
         return dup(fd);
@@ -102,7 +107,7 @@ UniqueFd move_high(UniqueFd fd) {
     if (fd.get() >= high_fd_min) {
         return fd;
     }
-    const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, high_fd_min);
+    const int copy = libc.fcntl(fd.get(), F_DUPFD_CLOEXEC, high_fd_min);
     if (copy >= 0) {
         fd.reset(copy);
     }
@@ -137,10 +142,17 @@ Result<UniqueFd> sealed_memory(const char* name, std::size_t size) {
     if (::ftruncate(memory.get(), static_cast<off_t>(size)) < 0) {
         return fail_errno("ftruncate");
     }
-    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK) < 0) {
+    if (libc.fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK) < 0) {
         return fail_errno("fcntl");
     }
     return memory;
+}
+
+Result<> seal_for_readers(int fd) {
+    // Not named by headers before 2.29.
+    constexpr int seal_future_write = 0x10;
+    return checked(libc.fcntl(fd, F_ADD_SEALS, seal_future_write | F_SEAL_GROW | F_SEAL_SEAL),
+                   "fcntl");
 }
 
 Result<UniqueFd> epoll_create() {
@@ -151,11 +163,11 @@ Result<> epoll_ctl(int epfd, int operation, int fd, std::uint32_t events, std::u
     epoll_event event{};
     event.events = events;
     event.data.u64 = data;
-    return checked(::epoll_ctl(epfd, operation, fd, &event), "epoll_ctl");
+    return checked(libc.epoll_ctl(epfd, operation, fd, &event), "epoll_ctl");
 }
 
 Result<> epoll_ctl_raw(int epfd, int operation, int fd, epoll_event* event) {
-    return checked(::epoll_ctl(epfd, operation, fd, event), "epoll_ctl");
+    return checked(libc.epoll_ctl(epfd, operation, fd, event), "epoll_ctl");
 }
 
 Result<std::size_t> epoll_wait(int epfd, std::span<epoll_event> events, int timeout_ms) {
@@ -186,7 +198,7 @@ Result<> timerfd_set(int fd, Deadline deadline) {
 }
 
 Result<int> poll(std::span<pollfd> fds, int timeout_ms) {
-    const int count = ::poll(fds.data(), fds.size(), timeout_ms);
+    const int count = libc.poll(fds.data(), fds.size(), timeout_ms);
     if (count < 0) {
         return fail_errno("poll");
     }
@@ -195,14 +207,14 @@ Result<int> poll(std::span<pollfd> fds, int timeout_ms) {
 
 Result<short> poll_now(int fd, short events) {
     pollfd entry{fd, events, 0};
-    if (retry([&] { return ::poll(&entry, 1, 0); }) < 0) {
+    if (retry([&] { return libc.poll(&entry, 1, 0); }) < 0) {
         return fail_errno("poll");
     }
     return entry.revents;
 }
 
 Result<std::size_t> read(int fd, std::span<std::byte> buffer) {
-    const ssize_t count = retry([&] { return ::read(fd, buffer.data(), buffer.size()); });
+    const ssize_t count = retry([&] { return libc.read(fd, buffer.data(), buffer.size()); });
     if (count < 0) {
         return fail_errno("read");
     }
@@ -210,9 +222,27 @@ Result<std::size_t> read(int fd, std::span<std::byte> buffer) {
 }
 
 Result<std::size_t> write(int fd, std::span<const std::byte> buffer) {
-    const ssize_t count = retry([&] { return ::write(fd, buffer.data(), buffer.size()); });
+    const ssize_t count = retry([&] { return libc.write(fd, buffer.data(), buffer.size()); });
     if (count < 0) {
         return fail_errno("write");
+    }
+    return static_cast<std::size_t>(count);
+}
+
+Result<std::size_t> read_at(int fd, std::span<std::byte> buffer, std::int64_t offset) {
+    const ssize_t count =
+        retry([&] { return ::pread64(fd, buffer.data(), buffer.size(), offset); });
+    if (count < 0) {
+        return fail_errno("pread");
+    }
+    return static_cast<std::size_t>(count);
+}
+
+Result<std::size_t> write_at(int fd, std::span<const std::byte> buffer, std::int64_t offset) {
+    const ssize_t count =
+        retry([&] { return ::pwrite64(fd, buffer.data(), buffer.size(), offset); });
+    if (count < 0) {
+        return fail_errno("pwrite");
     }
     return static_cast<std::size_t>(count);
 }
@@ -243,7 +273,7 @@ Result<std::size_t> write_quietly(int fd, std::span<const std::byte> buffer) {
 
 Result<struct stat> fstat(int fd) {
     struct stat info {};
-    if (::fstat(fd, &info) < 0) {
+    if (libc.fstat(fd, &info) < 0) {
         return fail_errno("fstat");
     }
     return info;
@@ -262,7 +292,7 @@ Result<> fchmod(int fd, unsigned mode) {
 }
 
 Result<int> get_status_flags(int fd) {
-    const int flags = ::fcntl(fd, F_GETFL);
+    const int flags = libc.fcntl(fd, F_GETFL);
     if (flags < 0) {
         return fail_errno("fcntl");
     }
@@ -272,11 +302,41 @@ Result<int> get_status_flags(int fd) {
 Result<> set_open_flags(int fd, int flags) {
     const int status = V4LFENCE_TRY(get_status_flags(fd));
     const int wanted = (status & ~O_NONBLOCK) | (flags & O_NONBLOCK);
-    if (::fcntl(fd, F_SETFL, wanted) < 0 ||
-        ::fcntl(fd, F_SETFD, flags & O_CLOEXEC ? FD_CLOEXEC : 0) < 0) {
+    if (libc.fcntl(fd, F_SETFL, wanted) < 0 ||
+        libc.fcntl(fd, F_SETFD, flags & O_CLOEXEC ? FD_CLOEXEC : 0) < 0) {
         return fail_errno("fcntl");
     }
     return {};
+}
+
+Result<std::uint64_t> random_number() {
+    std::uint64_t number = 0;
+    if (retry([&] { return ::getrandom(&number, sizeof number, 0); }) !=
+        static_cast<ssize_t>(sizeof number)) {
+        return fail_errno("getrandom");
+    }
+    return number;
+}
+
+Result<> set_io_signal(int fd, int signal) {
+    return checked(libc.fcntl(fd, F_SETSIG, signal), "fcntl");
+}
+
+Result<int> get_io_signal(int fd) {
+    const int signal = libc.fcntl(fd, F_GETSIG);
+    if (signal < 0) {
+        return fail_errno("fcntl");
+    }
+    return signal;
+}
+
+Result<bool> is_same_open_file(int first, int second) {
+    const pid_t self = ::getpid();
+    const long order = ::syscall(SYS_kcmp, self, self, KCMP_FILE, first, second);
+    if (order < 0) {
+        return fail_errno("kcmp");
+    }
+    return order == 0;
 }
 
 int thread_id() {

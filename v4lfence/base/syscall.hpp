@@ -62,6 +62,9 @@ Result<UniqueFd> eventfd(unsigned initial, int flags);
 
 /// Anonymous memory of `size` bytes that can no longer shrink, as /dev/udmabuf wants it.
 Result<UniqueFd> sealed_memory(const char* name, std::size_t size);
+/// Of such memory that is mapped already: no other mapping can write to it, nor can write(), and
+/// its size and its seals stay. Errors: EINVAL the kernel is older than 5.1.
+Result<> seal_for_readers(int fd);
 
 Result<UniqueFd> epoll_create();
 /// `fd` may be one that EPOLL_CTL_DEL no longer finds: that is the caller's to judge (ENOENT).
@@ -86,6 +89,9 @@ void note_signals_blocked();
 
 Result<std::size_t> read(int fd, std::span<std::byte> buffer);
 Result<std::size_t> write(int fd, std::span<const std::byte> buffer);
+/// As pread() and pwrite().
+Result<std::size_t> read_at(int fd, std::span<std::byte> buffer, std::int64_t offset);
+Result<std::size_t> write_at(int fd, std::span<const std::byte> buffer, std::int64_t offset);
 /// As write(), but a pipe that nobody reads is just EPIPE: no SIGPIPE, whatever the program does
 /// with that signal.
 Result<std::size_t> write_quietly(int fd, std::span<const std::byte> buffer);
@@ -97,6 +103,18 @@ Result<> fchmod(int fd, unsigned mode);
 Result<int> get_status_flags(int fd);
 /// Makes a descriptor what open() with `flags` would have made it: O_NONBLOCK, O_CLOEXEC.
 Result<> set_open_flags(int fd, int flags);
+
+/// That nobody can foresee.
+Result<std::uint64_t> random_number();
+
+/// The signal that a file sends where O_ASYNC is asked of it (F_SETSIG): a number that every
+/// descriptor of the file has in common, in every process.
+Result<> set_io_signal(int fd, int signal);
+Result<int> get_io_signal(int fd);
+
+/// Have two descriptors of this process one open file description? Errors: ENOSYS, EPERM it cannot
+/// be asked here; EBADF.
+Result<bool> is_same_open_file(int first, int second);
 
 /// gettid(), asked once a thread.
 int thread_id();

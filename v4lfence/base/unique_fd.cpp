@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "v4lfence/base/libc_calls.hpp"
+
 namespace v4lfence {
 
 void UniqueFd::reset(int fd) noexcept {
@@ -15,7 +17,7 @@ void UniqueFd::reset(int fd) noexcept {
     }
     // Linux frees the number even when close() is interrupted: it is never called twice.
     const int saved_errno = errno;
-    ::close(old);
+    libc.close(old);
     errno = saved_errno;
 }
 

@@ -20,14 +20,15 @@ std::uint32_t EpollMute::effective(std::uint32_t events) const {
 Result<> EpollMute::control(int epfd, int operation, int fd, epoll_event* event) {
     const std::lock_guard lock(mutex_);
     const auto known =
-        std::find_if(registrations_.begin(), registrations_.end(),
-                     [epfd](const Registration& entry) { return entry.number == epfd; });
+        std::find_if(registrations_.begin(), registrations_.end(), [&](const Registration& entry) {
+            return entry.number == epfd && entry.file == fd;
+        });
     if (operation == EPOLL_CTL_DEL || event == nullptr) {
         V4LFENCE_TRY(sys::epoll_ctl_raw(epfd, operation, fd, event));
-        follow(epfd, operation, epoll_event{});
         if (known != registrations_.end()) {
             registrations_.erase(known);
         }
+        unfollow(epfd, epfd);
     } else {
         // Before the kernel is told, so that an error changes nothing. What is added anew may be
         // another epoll under a number that is known.
@@ -38,7 +39,7 @@ Result<> EpollMute::control(int epfd, int operation, int fd, epoll_event* event)
         V4LFENCE_TRY(sys::epoll_ctl_raw(epfd, operation, fd, &now));
         follow(epfd, operation, *event);
         if (known == registrations_.end()) {
-            registrations_.push_back({epfd, std::move(own), *event});
+            registrations_.push_back({epfd, fd, std::move(own), *event});
         } else {
             known->event = *event;
             known->own = is_new ? std::move(own) : std::move(known->own);
@@ -46,6 +47,31 @@ Result<> EpollMute::control(int epfd, int operation, int fd, epoll_event* event)
     }
     count_.store(registrations_.size(), std::memory_order_relaxed);
     return {};
+}
+
+void EpollMute::release(int fd) {
+    const std::lock_guard lock(mutex_);
+    std::vector<Registration> kept;
+    std::vector<Registration> released;
+    for (Registration& entry : registrations_) {
+        (entry.file == fd ? released : kept).push_back(std::move(entry));
+    }
+    registrations_ = std::move(kept);
+    for (Registration& entry : released) {
+        (void)sys::epoll_ctl_raw(entry.own.get(), EPOLL_CTL_MOD, fd, &entry.event);
+        unfollow(entry.number, entry.own.get());
+    }
+    count_.store(registrations_.size(), std::memory_order_relaxed);
+}
+
+/// The bell stays where the file still is by another number, under that one's data: an epoll knows
+/// it once.
+void EpollMute::unfollow(int number, int epfd) {
+    const auto other =
+        std::find_if(registrations_.begin(), registrations_.end(),
+                     [number](const Registration& entry) { return entry.number == number; });
+    const bool stays = other != registrations_.end();
+    follow(epfd, stays ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, stays ? other->event : epoll_event{});
 }
 
 /// The bell goes where the file goes.
@@ -57,7 +83,7 @@ void EpollMute::follow(int epfd, int operation, const epoll_event& event) {
     }
 }
 
-void EpollMute::set(State state, int fd) {
+void EpollMute::set(State state) {
     const State before = std::exchange(state_, state);
     for (const Registration& entry : registrations_) {
         if (before.muted == state.muted) {
@@ -66,7 +92,7 @@ void EpollMute::set(State state, int fd) {
         epoll_event now = entry.event;
         now.events = effective(now.events);
         // An epoll that no longer knows the file has nothing to be told.
-        (void)sys::epoll_ctl_raw(entry.own.get(), EPOLL_CTL_MOD, fd, &now);
+        (void)sys::epoll_ctl_raw(entry.own.get(), EPOLL_CTL_MOD, entry.file, &now);
     }
     if (before.ringing == state.ringing) {
         return;

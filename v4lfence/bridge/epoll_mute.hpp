@@ -22,7 +22,7 @@ namespace v4lfence {
 /// Thread: every member may be called from any thread.
 class EpollMute {
 public:
-    /// epoll_ctl() for the file `fd`. Errors: its own.
+    /// epoll_ctl() for the file, by its number `fd`. Errors: its own.
     Result<> control(int epfd, int operation, int fd, epoll_event* event);
 
     struct State {
@@ -31,25 +31,31 @@ public:
 
         bool operator==(const State&) const = default;
     };
-    /// What holds for every registration of the file `fd` from now on. `look` says it, and is asked
-    /// with nobody else between, so that the latest word is the last.
+    /// What holds for every registration of the file from now on. `look` says it, and is asked with
+    /// nobody else between, so that the latest word is the last.
     template <class Look>
-    void refresh(int fd, Look look) {
+    void refresh(Look look) {
         const std::lock_guard lock(mutex_);
-        set(look(), fd);
+        set(look());
     }
+
+    /// The number `fd` is about to be closed, and the file goes on by another. The kernel keeps
+    /// registrations by `fd` and lets nobody change them any more: they are the program's again.
+    void release(int fd);
 
     bool empty() const noexcept { return count_.load(std::memory_order_relaxed) == 0; }
 
 private:
     struct Registration {
         int number;    ///< The program's name for its epoll.
+        int file;      ///< By which number of the file.
         UniqueFd own;  ///< So that a number used anew is not mistaken for it.
         epoll_event event;
     };
     std::uint32_t effective(std::uint32_t events) const;
-    void set(State state, int fd);
+    void set(State state);
     void follow(int epfd, int operation, const epoll_event& event);
+    void unfollow(int number, int epfd);
 
     std::mutex mutex_;
     std::vector<Registration> registrations_;

@@ -48,7 +48,7 @@ protected:
     std::uint32_t told() const { return told(epoll_); }
 
     void set(EpollMute::State state) {
-        mute_.refresh(file_.get(), [state] { return state; });
+        mute_.refresh([state] { return state; });
     }
 
     UniqueFd file_;

@@ -3,6 +3,7 @@
 #include "v4lfence/bridge/file.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "v4lfence/base/syscall.hpp"
@@ -38,8 +39,9 @@ bool has_argument(std::uint32_t request) {
 
 }  // namespace
 
-BridgeFile::BridgeFile(Context& context, int fd, dev_t node)
-    : context_(context), fd_(fd), node_(node) {
+BridgeFile::BridgeFile(Context& context, int fd, dev_t node, const FileDefaults& defaults)
+    : context_(context), fd_(fd), node_(node), rfc_caps_(defaults.rfc_caps) {
+    options_.provider.store(defaults.provider);
     context_.add(*this);
 }
 
@@ -53,11 +55,7 @@ BridgeFile::~BridgeFile() {
     }
 }
 
-Result<int> BridgeFile::pass(std::uint32_t request, void* argument) {
-    return sys::ioctl(fd_, request, argument);
-}
-
-Result<BridgeFile::Answer> BridgeFile::ioctl(int /*fd*/, std::uint32_t request, void* argument,
+Result<BridgeFile::Answer> BridgeFile::ioctl(int fd, std::uint32_t request, void* argument,
                                              Look look) {
     if (dead_.load(std::memory_order_relaxed)) {
         return fail(-EIO, "the file is the parent process's");
@@ -67,12 +65,10 @@ Result<BridgeFile::Answer> BridgeFile::ioctl(int /*fd*/, std::uint32_t request, 
     }
     // What the kernel would refuse to look at it refuses itself.
     if (has_argument(request) && !is_plausible(argument)) {
-        return Answer{V4LFENCE_TRY(pass(request, argument))};
+        return Answer{V4LFENCE_TRY(sys::ioctl(fd, request, argument))};
     }
-    return fenced() ? fenced(request, argument, look) : unfenced(request, argument);
+    return fenced() ? fenced(fd, request, argument, look) : unfenced(fd, request, argument);
 }
-
-void BridgeFile::renumber(int /*closed*/, int /*left*/) {}
 
 bool BridgeFile::passes(std::uint32_t request, const void* argument) const {
     if (fenced()) {
@@ -87,6 +83,8 @@ bool BridgeFile::passes(std::uint32_t request, const void* argument) const {
     case VIDIOC_STREAMOFF:
     case VIDIOC_QUERYBUF:
         return false;
+    case VIDIOC_QUERYCAP:
+        return !rfc_caps_.load(std::memory_order_relaxed);
     default:
         return !is_fence_query(request);
     }
@@ -94,7 +92,7 @@ bool BridgeFile::passes(std::uint32_t request, const void* argument) const {
 
 // --- unfenced ------------------------------------------------------------------------------------
 
-Result<BridgeFile::Answer> BridgeFile::unfenced(std::uint32_t request, void* argument) {
+Result<BridgeFile::Answer> BridgeFile::unfenced(int fd, std::uint32_t request, void* argument) {
     switch (request) {
     case VIDIOC_QBUF:
     case VIDIOC_PREPARE_BUF:
@@ -104,10 +102,10 @@ Result<BridgeFile::Answer> BridgeFile::unfenced(std::uint32_t request, void* arg
         [[fallthrough]];
     case VIDIOC_QUERY_FENCES:
         V4LFENCE_TRY(become_fenced());
-        return fenced(request, argument, {});
+        return fenced(fd, request, argument, {});
     case VIDIOC_STREAMON:
     case VIDIOC_STREAMOFF: {
-        const int value = V4LFENCE_TRY(pass(request, argument));
+        const int value = V4LFENCE_TRY(sys::ioctl(fd, request, argument));
         note_stream(*static_cast<std::uint32_t*>(argument), request == VIDIOC_STREAMON);
         return Answer{value};
     }
@@ -115,18 +113,20 @@ Result<BridgeFile::Answer> BridgeFile::unfenced(std::uint32_t request, void* arg
         if (context_.fenced_files() == 0) {
             break;
         }
-        return Answer{V4LFENCE_TRY(query_beside_owner(*static_cast<v4l2_buffer*>(argument)))};
+        return Answer{V4LFENCE_TRY(query_beside_owner(fd, *static_cast<v4l2_buffer*>(argument)))};
     }
+    case VIDIOC_QUERYCAP:
+        return Answer{V4LFENCE_TRY(querycap(fd, *static_cast<v4l2_capability*>(argument)))};
     default:
         break;
     }
-    return Answer{V4LFENCE_TRY(pass(request, argument))};
+    return Answer{V4LFENCE_TRY(sys::ioctl(fd, request, argument))};
 }
 
 /// QUERYBUF where another handle of the node, in this process, may have fences on the queue.
-Result<int> BridgeFile::query_beside_owner(v4l2_buffer& buffer) {
+Result<int> BridgeFile::query_beside_owner(int fd, v4l2_buffer& buffer) {
     const SlotView slot = context_.slot_of_owner(*this, buffer.type, buffer.index);
-    const int value = V4LFENCE_TRY(pass(VIDIOC_QUERYBUF, &buffer));
+    const int value = V4LFENCE_TRY(sys::ioctl(fd, VIDIOC_QUERYBUF, &buffer));
     context_.overlay_from_owner(*this, buffer, slot);
     return value;
 }
@@ -161,48 +161,49 @@ void BridgeFile::keep_loop(Core::LoopUse use) {
 
 // --- fenced --------------------------------------------------------------------------------------
 
-Result<BridgeFile::Answer> BridgeFile::fenced(std::uint32_t request, void* argument, Look look) {
+Result<BridgeFile::Answer> BridgeFile::fenced(int fd, std::uint32_t request, void* argument,
+                                              Look look) {
     switch (request) {
     case VIDIOC_QBUF:
     case VIDIOC_DQBUF:
     case VIDIOC_QUERYBUF:
     case VIDIOC_PREPARE_BUF:
-        return buffer_call(request, *static_cast<v4l2_buffer*>(argument), look);
+        return buffer_call(fd, request, *static_cast<v4l2_buffer*>(argument), look);
     case VIDIOC_STREAMON:
     case VIDIOC_STREAMOFF:
     case VIDIOC_REQBUFS:
     case VIDIOC_CREATE_BUFS:
     case remove_bufs_request:
-        return queue_call(request, argument);
+        return queue_call(fd, request, argument);
     case VIDIOC_QUERY_FENCES:
         return Answer{V4LFENCE_TRY(query_fences(*static_cast<v4l2_query_fences*>(argument)))};
     case VIDIOC_QUERYCAP:
-        return Answer{V4LFENCE_TRY(querycap(*static_cast<v4l2_capability*>(argument)))};
+        return Answer{V4LFENCE_TRY(querycap(fd, *static_cast<v4l2_capability*>(argument)))};
     case VIDIOC_S_FMT:
     case VIDIOC_S_INPUT:
     case VIDIOC_S_STD:
     case VIDIOC_S_DV_TIMINGS: {
-        const int value = V4LFENCE_TRY(pass(request, argument));
-        refresh_orders();
+        const int value = V4LFENCE_TRY(sys::ioctl(fd, request, argument));
+        refresh_orders(fd);
         return Answer{value};
     }
     default:
-        return Answer{V4LFENCE_TRY(pass(request, argument))};
+        return Answer{V4LFENCE_TRY(sys::ioctl(fd, request, argument))};
     }
 }
 
-Result<BridgeFile::Answer> BridgeFile::buffer_call(std::uint32_t request, v4l2_buffer& buffer,
-                                                   Look look) {
+Result<BridgeFile::Answer> BridgeFile::buffer_call(int fd, std::uint32_t request,
+                                                   v4l2_buffer& buffer, Look look) {
     V4LFENCE_TRY(check_planes(buffer));
     if (context_.is_owned_by_other(*this, buffer.type)) {
         if (request != VIDIOC_QUERYBUF) {
             return fail(-EBUSY, "another handle owns the queue");
         }
-        return Answer{V4LFENCE_TRY(query_beside_owner(buffer))};
+        return Answer{V4LFENCE_TRY(query_beside_owner(fd, buffer))};
     }
     BridgeQueue* queue = V4LFENCE_TRY(queue_of(buffer.type));
     if (request == VIDIOC_QUERYBUF) {
-        V4LFENCE_TRY(queue->querybuf(buffer));
+        V4LFENCE_TRY(queue->querybuf(fd, buffer));
         return Answer{};
     }
     if (request == VIDIOC_DQBUF) {
@@ -219,7 +220,7 @@ Result<BridgeFile::Answer> BridgeFile::buffer_call(std::uint32_t request, v4l2_b
     return Answer{};
 }
 
-Result<BridgeFile::Answer> BridgeFile::queue_call(std::uint32_t request, void* argument) {
+Result<BridgeFile::Answer> BridgeFile::queue_call(int fd, std::uint32_t request, void* argument) {
     const auto create = static_cast<v4l2_create_buffers*>(argument);
     const auto reqbufs = static_cast<v4l2_requestbuffers*>(argument);
     const std::uint32_t type = request == VIDIOC_CREATE_BUFS ? create->format.type
@@ -228,12 +229,12 @@ Result<BridgeFile::Answer> BridgeFile::queue_call(std::uint32_t request, void* a
                                    ? static_cast<RemoveBuffers*>(argument)->type
                                    : *static_cast<std::uint32_t*>(argument);
     if (context_.is_owned_by_other(*this, type)) {
-        return Answer{V4LFENCE_TRY(pass(request, argument))};
+        return Answer{V4LFENCE_TRY(sys::ioctl(fd, request, argument))};
     }
     const auto queue = queue_of(type);
     if (!queue) {
         // The kernel knows best what is wrong with it.
-        return Answer{V4LFENCE_TRY(pass(request, argument))};
+        return Answer{V4LFENCE_TRY(sys::ioctl(fd, request, argument))};
     }
     switch (request) {
     case VIDIOC_STREAMON:
@@ -263,12 +264,12 @@ Result<int> BridgeFile::query_fences(v4l2_query_fences& query) {
     return 0;
 }
 
-Result<int> BridgeFile::querycap(v4l2_capability& caps) {
-    const int value = V4LFENCE_TRY(pass(VIDIOC_QUERYCAP, &caps));
+Result<int> BridgeFile::querycap(int fd, v4l2_capability& caps) {
+    const int value = V4LFENCE_TRY(sys::ioctl(fd, VIDIOC_QUERYCAP, &caps));
     if (rfc_caps_.load()) {
         const bool multiplanar = (caps.device_caps & V4L2_CAP_VIDEO_CAPTURE_MPLANE) != 0;
         const bool ordered = kernel_queue_is_always_ordered(
-            fd_, multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE);
+            fd, multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE);
         for (__u32* word : {&caps.capabilities, &caps.device_caps}) {
             *word = (*word & ~rfc_cap_ordered) | (ordered ? rfc_cap_ordered : 0);
         }
@@ -305,22 +306,60 @@ Result<BridgeQueue*> BridgeFile::queue_of(std::uint32_t type) {
     return existing_queue(type);
 }
 
-void BridgeFile::refresh_orders() {
+void BridgeFile::refresh_orders(int fd) {
     for (std::uint32_t type = 1; type < buffer_types; ++type) {
         if (BridgeQueue* queue = existing_queue(type)) {
-            queue->refresh_order();
+            queue->refresh_order(fd);
         }
     }
 }
 
-Result<WaitPlan> BridgeFile::begin_wait(int /*fd*/, const Awaited& awaited) {
+Result<WaitPlan> BridgeFile::begin_wait(int fd, const Awaited& awaited) {
     BridgeQueue* queue = V4LFENCE_TRY(queue_of(awaited.type));
-    return queue->begin_wait();
+    return queue->begin_wait(fd);
 }
 
 Result<> BridgeFile::end_wait(const Awaited& awaited, const WaitPlan& plan) {
     BridgeQueue* queue = V4LFENCE_TRY(queue_of(awaited.type));
     return queue->end_wait(plan);
+}
+
+// --- numbers -------------------------------------------------------------------------------------
+
+void BridgeFile::renumber(int closed, int left) {
+    if (dead_.load()) {
+        return;
+    }
+    mute_.release(closed);
+    if (fd_.load() == closed) {
+        while (!renumber_at_rest(left)) {}
+    }
+}
+
+/// False: a queue was made meanwhile.
+bool BridgeFile::renumber_at_rest(int left) {
+    std::array<std::optional<BridgeQueue::Rest>, buffer_types> resting;
+    for (std::uint32_t type = 1; type < buffer_types; ++type) {
+        if (BridgeQueue* queue = existing_queue(type)) {
+            resting[type].emplace(*queue);
+        }
+    }
+    const std::lock_guard lock(queues_mutex_);
+    for (std::uint32_t type = 1; type < buffer_types; ++type) {
+        if (existing_queue(type) != nullptr && !resting[type]) {
+            return false;
+        }
+    }
+    // An epoll knows a file by its number: it is told while the old one is still open.
+    pause();
+    for (auto& rest : resting) {
+        if (rest) {
+            rest->finish();
+        }
+    }
+    fd_.store(left);
+    resume();
+    return true;
 }
 
 // --- options -------------------------------------------------------------------------------------

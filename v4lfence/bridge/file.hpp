@@ -21,12 +21,18 @@ namespace v4lfence {
 
 class Context;
 
+/// What holds for a file when it comes to use fences.
+struct FileDefaults {
+    const char* provider = "user";  ///< Of provider_names.
+    bool rfc_caps = false;          ///< Of a file without fences too.
+};
+
 /// Thread: every member may be called from any thread.
 class BridgeFile final : public File, private DeviceWatch, private Reactor::Listener {
 public:
     /// `fd` is the program's own and stays it; `node` is the device's number. `context` is borrowed
     /// and must outlive it.
-    BridgeFile(Context& context, int fd, dev_t node);
+    BridgeFile(Context& context, int fd, dev_t node, const FileDefaults& defaults = {});
     /// close() or abandon() came before.
     ~BridgeFile() override;
 
@@ -57,7 +63,8 @@ public:
 
     bool fenced() const noexcept { return fenced_.load(std::memory_order_acquire); }
     dev_t node() const noexcept { return node_; }
-    int fd() const noexcept { return fd_; }
+    /// One of its numbers.
+    int fd() const noexcept { return fd_.load(); }
     /// The file's queue of `type`, if it has buffers.
     const BridgeQueue* owned_queue(std::uint32_t type) const;
 
@@ -69,19 +76,20 @@ public:
 private:
     static constexpr std::size_t buffer_types = V4L2_BUF_TYPE_META_OUTPUT + 1;
 
-    Result<int> pass(std::uint32_t request, void* argument);
-    Result<Answer> unfenced(std::uint32_t request, void* argument);
-    Result<Answer> fenced(std::uint32_t request, void* argument, Look look);
-    Result<Answer> buffer_call(std::uint32_t request, v4l2_buffer& buffer, Look look);
-    Result<Answer> queue_call(std::uint32_t request, void* argument);
-    Result<int> query_beside_owner(v4l2_buffer& buffer);
+    // `fd`: the caller's number of the file, which nobody closes before the call is over.
+    Result<Answer> unfenced(int fd, std::uint32_t request, void* argument);
+    Result<Answer> fenced(int fd, std::uint32_t request, void* argument, Look look);
+    Result<Answer> buffer_call(int fd, std::uint32_t request, v4l2_buffer& buffer, Look look);
+    Result<Answer> queue_call(int fd, std::uint32_t request, void* argument);
+    Result<int> query_beside_owner(int fd, v4l2_buffer& buffer);
     Result<int> query_fences(v4l2_query_fences& query);
-    Result<int> querycap(v4l2_capability& caps);
+    Result<int> querycap(int fd, v4l2_capability& caps);
     Result<> become_fenced();
     Result<BridgeQueue*> queue_of(std::uint32_t type);
     BridgeQueue* existing_queue(std::uint32_t type) const;
     void note_stream(std::uint32_t type, bool on);
-    void refresh_orders();
+    void refresh_orders(int fd);
+    bool renumber_at_rest(int left);
 
     // DeviceWatch and its eye on the kernel's descriptor.
     void on_given() override;
@@ -102,7 +110,8 @@ private:
     void update_mute();
 
     Context& context_;
-    const int fd_;
+    /// By which the file's own work is done. Changes while all its queues rest.
+    std::atomic<int> fd_;
     const dev_t node_;
     FileOptions options_;
     std::atomic<bool> fenced_{false};

@@ -164,7 +164,7 @@ Result<> BridgeFile::epoll_ctl(int fd, int epfd, int operation, epoll_event* eve
 /// What the kernel says of this file, and what it cannot say, may have changed.
 void BridgeFile::update_mute() {
     if (!mute_.empty() && fenced()) {
-        mute_.refresh(fd_, [this] {
+        mute_.refresh([this] {
             const Readiness now = readiness();
             return EpollMute::State{now.hidden != 0, now.shown != 0};
         });

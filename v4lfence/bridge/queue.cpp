@@ -24,19 +24,18 @@ bool is_kernels(std::uint32_t flags) {
 
 }  // namespace
 
-BridgeQueue::BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options, int fd,
-                         std::uint32_t type)
+BridgeQueue::BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options,
+                         const std::atomic<int>& fd, std::uint32_t type)
     : ReactorWaits(core.reactor(), sync_), core_(core), watch_(watch), options_(options), fd_(fd),
       type_(type), out_fences_(core), sync_(*this, *this, core.clock(), core.counters()) {}
 
-Result<std::unique_ptr<BridgeQueue>> BridgeQueue::create(Core& core, DeviceWatch& watch,
-                                                         const FileOptions& options, int fd,
-                                                         std::uint32_t type, bool adopts,
-                                                         bool streaming) {
+Result<std::unique_ptr<BridgeQueue>>
+BridgeQueue::create(Core& core, DeviceWatch& watch, const FileOptions& options,
+                    const std::atomic<int>& fd, std::uint32_t type, bool adopts, bool streaming) {
     V4LFENCE_TRY(check_kernel_queue(fd, type));
     std::unique_ptr<BridgeQueue> queue(new BridgeQueue(core, watch, options, fd, type));
     V4LFENCE_TRY(queue->open());
-    queue->refresh_order();
+    queue->refresh_order(fd);
     if (!adopts || !queue->check_owner()) {
         return queue;  // Its buffers are another handle's.
     }
@@ -94,9 +93,9 @@ void BridgeQueue::forget_buffers() {
     sync_.resize(0);
 }
 
-void BridgeQueue::refresh_order() {
+void BridgeQueue::refresh_order(int by) {
     SyncOptions options;
-    options.ordered = kernel_queue_is_ordered(fd_);
+    options.ordered = kernel_queue_is_ordered(by);
     sync_.set_options(options);
 }
 

@@ -48,18 +48,18 @@ protected:
 class BridgeQueue final : private Taker, private ReactorWaits {
 public:
     /// `adopts`: takes over what the kernel knows of the queue, its buffers and which of them it
-    /// owns, and whether it is `streaming`; no other handle does. The references and `fd` are
-    /// borrowed and must outlive it. Errors: EINVAL no queue of this type; EMFILE, ENOMEM.
-    static Result<std::unique_ptr<BridgeQueue>> create(Core& core, DeviceWatch& watch,
-                                                       const FileOptions& options, int fd,
-                                                       std::uint32_t type, bool adopts,
-                                                       bool streaming);
+    /// owns, and whether it is `streaming`; no other handle does. The references are borrowed and
+    /// must outlive it; `fd` is the file's number now, and changes only while a Rest lives. Errors:
+    /// EINVAL no queue of this type; EMFILE, ENOMEM.
+    static Result<std::unique_ptr<BridgeQueue>>
+    create(Core& core, DeviceWatch& watch, const FileOptions& options, const std::atomic<int>& fd,
+           std::uint32_t type, bool adopts, bool streaming);
     ~BridgeQueue() = default;
 
     /// Each as the ioctl of its name; errors are negative errnos as the kernel's or SEMANTICS.md's.
-    /// The buffers are plausible and their planes too.
+    /// The buffers are plausible and their planes too. `by`: the caller's number of the file.
     Result<> qbuf(v4l2_buffer& buffer);
-    Result<> querybuf(v4l2_buffer& buffer);
+    Result<> querybuf(int by, v4l2_buffer& buffer);
     Result<> prepare_buf(v4l2_buffer& buffer);
     Result<> streamon(int* type);
     Result<> streamoff(int* type);
@@ -78,7 +78,7 @@ public:
     Result<Outcome> try_dqbuf(v4l2_buffer& buffer, Look look);
 
     /// This thread is the one that waits. Errors: EBUSY another does; EINVAL the stream has ended.
-    Result<WaitPlan> begin_wait();
+    Result<WaitPlan> begin_wait(int by);
     /// Errors: EINVAL the stream has ended meanwhile.
     Result<> end_wait(const WaitPlan& plan);
 
@@ -101,7 +101,24 @@ public:
     Expiry last_expiry() const { return sync_.last_expiry(); }
     std::uint32_t type() const noexcept { return type_; }
     /// The current format has changed, perhaps.
-    void refresh_order();
+    void refresh_order(int by);
+
+    /// While it lives nothing here asks the kernel, but callers by numbers of their own: the file's
+    /// number may change. Whoever makes one has paused the DeviceWatch before finish().
+    class Rest {
+    public:
+        explicit Rest(BridgeQueue& queue)
+            : queueing_(queue.queueing_mutex_), nothing_given_(queue.sync_),
+              no_dqbuf_(queue.dqbuf_mutex_, std::defer_lock) {}
+        Rest(const Rest&) = delete;
+        Rest& operator=(const Rest&) = delete;
+        void finish() { no_dqbuf_.lock(); }
+
+    private:
+        const std::lock_guard<std::mutex> queueing_;
+        const Sync::Pause nothing_given_;
+        std::unique_lock<std::mutex> no_dqbuf_;
+    };
 
     void lock_for_fork() {
         queueing_mutex_.lock();  // No fence is between its making and its place in line.
@@ -114,8 +131,8 @@ public:
     void abandon() noexcept;
 
 private:
-    BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options, int fd,
-                std::uint32_t type);
+    BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options,
+                const std::atomic<int>& fd, std::uint32_t type);
 
     /// A QBUF that fails leaves nothing behind (SEMANTICS 2.1), be it the first with a fence, which
     /// opens what later ones use.
@@ -177,7 +194,7 @@ private:
     Core& core_;
     DeviceWatch& watch_;
     const FileOptions& options_;
-    const int fd_;
+    const std::atomic<int>& fd_;
     const std::uint32_t type_;
 
     /// Held over each call that changes the queue but DQBUF, as videobuf2's queue lock.

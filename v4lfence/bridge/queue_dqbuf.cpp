@@ -130,7 +130,7 @@ Result<BridgeQueue::Outcome> BridgeQueue::return_failed(unsigned index, v4l2_buf
 
 // --- the wait ------------------------------------------------------------------------------------
 
-Result<WaitPlan> BridgeQueue::begin_wait() {
+Result<WaitPlan> BridgeQueue::begin_wait(int by) {
     {
         const std::lock_guard lock(dqbuf_mutex_);
         V4LFENCE_TRY(waiter_wake_.open());
@@ -155,7 +155,7 @@ Result<WaitPlan> BridgeQueue::begin_wait() {
         waits_for_first_.store(false);
     }
     const short events = V4L2_TYPE_IS_OUTPUT(type_) ? POLLOUT : POLLIN;
-    return WaitPlan{waiter_wake_.fd(), view.given_any ? fd_ : -1, events, view.generation};
+    return WaitPlan{waiter_wake_.fd(), view.given_any ? by : -1, events, view.generation};
 }
 
 Result<> BridgeQueue::end_wait(const WaitPlan& plan) {

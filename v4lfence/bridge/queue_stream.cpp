@@ -89,7 +89,7 @@ Result<> BridgeQueue::reqbufs(v4l2_requestbuffers& request) {
         return answer;
     }
     forget_buffers();
-    refresh_order();
+    refresh_order(fd_);
     V4LFENCE_TRY(adopt());
     request.capabilities |= capabilities();
     return {};
@@ -138,11 +138,11 @@ void BridgeQueue::close() {
 
 // --- what is to be seen --------------------------------------------------------------------------
 
-Result<> BridgeQueue::querybuf(v4l2_buffer& buffer) {
+Result<> BridgeQueue::querybuf(int by, v4l2_buffer& buffer) {
     buffer.flags &= ~fence_flags;
     buffer.reserved2 = 0;
     const SlotView slot = sync_.view(buffer.index);
-    V4LFENCE_TRY(sys::ioctl(fd_, VIDIOC_QUERYBUF, &buffer));
+    V4LFENCE_TRY(sys::ioctl(by, VIDIOC_QUERYBUF, &buffer));
     overlay(buffer, slot);
     return {};
 }

@@ -3,6 +3,7 @@
 #include "v4lfence/capi/fd_table.hpp"
 
 #include <memory>
+#include <utility>
 
 namespace v4lfence {
 
@@ -34,28 +35,82 @@ FdTable::Entry* FdTable::entry(int fd) const {
     return chunk == nullptr ? nullptr : &(*chunk)[number % chunk_size];
 }
 
-File* FdTable::put(int fd, File& file) {
-    const auto number = static_cast<std::size_t>(fd);
-    std::atomic<Chunk*>& place = chunks_[number / chunk_size];
-    if (place.load(std::memory_order_acquire) == nullptr) {
-        auto made = std::make_unique<Chunk>();
-        Chunk* expected = nullptr;
-        if (place.compare_exchange_strong(expected, made.get())) {
-            (void)made.release();
-        }
+FdTable::Entry& FdTable::make_entry(int fd) {
+    std::atomic<Chunk*>& place = chunks_[static_cast<std::size_t>(fd) / chunk_size];
+    if (place.load() == nullptr) {
+        place.store(std::make_unique<Chunk>().release(), std::memory_order_release);
     }
-    return entry(fd)->file.exchange(&file);
+    return *entry(fd);
+}
+
+File* FdTable::put(int fd, File& file) {
+    const std::lock_guard lock(numbers_mutex_);
+    Entry& place = make_entry(fd);
+    File* const stale = unlink(place, fd);
+    place.next = fd;
+    place.file.store(&file);
+    return stale;
+}
+
+Result<File*> FdTable::share(int from, int to) {
+    const std::lock_guard lock(numbers_mutex_);
+    Entry* const source = entry(from);
+    File* const file = source != nullptr ? source->file.load() : nullptr;
+    if (file == nullptr) {
+        return fail(-EBADF, "the number is not ours");
+    }
+    Entry& place = make_entry(to);
+    if (place.file.load() == file) {
+        return nullptr;
+    }
+    File* const stale = unlink(place, to);
+    place.next = std::exchange(source->next, to);
+    place.file.store(file);
+    return stale;
 }
 
 File* FdTable::take(int fd) {
-    Entry* found = entry(fd);
-    return found == nullptr ? nullptr : found->file.exchange(nullptr);
+    Entry* const place = entry(fd);
+    if (place == nullptr || place->file.load() == nullptr) {
+        return nullptr;
+    }
+    std::unique_lock lock(numbers_mutex_);
+    if (place->next != fd) {
+        return unlink(*place, fd);
+    }
+    // Its file's only number: others need not wait for the calls that are inside.
+    place->next = -1;
+    File* const last = place->file.exchange(nullptr);
+    lock.unlock();
+    wait_unused(*place);
+    return last;
 }
 
-void FdTable::wait_unused(int fd) {
-    Entry* found = entry(fd);
-    for (unsigned users = found->users.load(); users != 0; users = found->users.load()) {
-        found->users.wait(users);
+/// Returns the file if that was its last number.
+File* FdTable::unlink(Entry& place, int fd) {
+    File* const file = place.file.exchange(nullptr);
+    if (file == nullptr) {
+        return nullptr;
+    }
+    const int left = std::exchange(place.next, -1);
+    if (left != fd) {
+        Entry* before = entry(left);
+        while (before->next != fd) {
+            before = entry(before->next);
+        }
+        before->next = left;
+    }
+    wait_unused(place);
+    if (left == fd) {
+        return file;
+    }
+    file->renumber(fd, left);
+    return nullptr;
+}
+
+void FdTable::wait_unused(Entry& entry) {
+    for (unsigned users = entry.users.load(); users != 0; users = entry.users.load()) {
+        entry.users.wait(users);
     }
 }
 

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
 #include <climits>
 #include <cstdint>
 #include <future>
@@ -86,15 +89,14 @@ TEST_F(FdTableTest, file_stays_while_a_call_is_inside) {
     table_->put(7, *make_file().release());
     std::unique_ptr<const FdTable::Use> inside(new FdTable::Use(table_->find(7)));
     ASSERT_TRUE(*inside);
-    File* const taken = table_->take(7);
-    auto waiter = std::async(std::launch::async, [] { table_->wait_unused(7); });
+    auto waiter = std::async(std::launch::async, [] { return table_->take(7); });
     EXPECT_EQ(waiter.wait_for(20ms), std::future_status::timeout);
     EXPECT_FALSE(finds(7)) << "who comes later does not find it";
     int unread = 0;
-    EXPECT_TRUE((*inside)->ioctl(7, FIONREAD, &unread, Look()));
+    EXPECT_TRUE((*inside)->ioctl(pipe_.read_end.get(), FIONREAD, &unread, Look()));
     inside.reset();
     ASSERT_EQ(waiter.wait_for(20s), std::future_status::ready);
-    end(taken);
+    end(waiter.get());
 }
 
 TEST_F(FdTableTest, users_and_closers_on_many_threads) {
@@ -109,7 +111,7 @@ TEST_F(FdTableTest, users_and_closers_on_many_threads) {
                 const FdTable::Use file = table_->find(number);
                 int unread = 0;
                 if (file) {
-                    EXPECT_TRUE(file->ioctl(number, FIONREAD, &unread, Look()));
+                    EXPECT_TRUE(file->ioctl(pipe_.read_end.get(), FIONREAD, &unread, Look()));
                     calls.fetch_add(1);
                 }
             }
@@ -120,9 +122,7 @@ TEST_F(FdTableTest, users_and_closers_on_many_threads) {
         if (round % 8 == 0) {
             std::this_thread::yield();
         }
-        File* const taken = table_->take(number);
-        table_->wait_unused(number);
-        end(taken);
+        end(table_->take(number));
     }
     table_->put(number, *make_file().release());
     const unsigned before = calls.load();
@@ -134,6 +134,119 @@ TEST_F(FdTableTest, users_and_closers_on_many_threads) {
         user.join();
     }
     end(table_->take(number));
+}
+
+TEST_F(FdTableTest, file_goes_with_its_last_number_in_whatever_order) {
+    constexpr std::array numbers{7, 1030, 9};
+    std::array<int, 3> order{0, 1, 2};
+    do {
+        File* const file = make_file().release();
+        table_->put(numbers[0], *file);
+        EXPECT_EQ(*table_->share(numbers[0], numbers[1]), nullptr);
+        EXPECT_EQ(*table_->share(numbers[1], numbers[2]), nullptr);
+        for (const int number : numbers) {
+            EXPECT_EQ(&*table_->find(number), file);
+        }
+        EXPECT_EQ(table_->take(numbers[order[0]]), nullptr);
+        EXPECT_FALSE(finds(numbers[order[0]]));
+        EXPECT_EQ(table_->take(numbers[order[1]]), nullptr);
+        EXPECT_EQ(&*table_->find(numbers[order[2]]), file);
+        EXPECT_EQ(table_->take(numbers[order[2]]), file);
+        end(file);
+    } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST_F(FdTableTest, file_goes_on_by_a_number_that_is_left) {
+    auto owned = make_file();
+    const BridgeFile& file = *owned;
+    const int second = file.fd() + 500;
+    const int third = file.fd() + 501;
+    table_->put(file.fd(), *owned.release());
+    EXPECT_TRUE(table_->share(file.fd(), second));
+    EXPECT_TRUE(table_->share(file.fd(), third));
+    EXPECT_EQ(table_->take(pipe_.read_end.get()), nullptr);
+    const int left = file.fd();
+    EXPECT_TRUE(left == second || left == third) << left;
+    EXPECT_EQ(table_->take(left), nullptr);
+    EXPECT_EQ(file.fd(), left == second ? third : second);
+    end(table_->take(file.fd()));
+}
+
+TEST_F(FdTableTest, number_that_is_shared_leaves_what_it_was) {
+    File* const first = make_file().release();
+    File* const second = make_file().release();
+    table_->put(7, *first);
+    table_->put(8, *second);
+    EXPECT_TRUE(table_->share(8, 9));
+    EXPECT_EQ(*table_->share(7, 8), nullptr) << "the second has another number";
+    EXPECT_EQ(&*table_->find(8), first);
+    EXPECT_EQ(*table_->share(7, 9), second);
+    EXPECT_EQ(*table_->share(7, 9), nullptr) << "nothing is left to do";
+    end(second);
+    EXPECT_EQ(table_->put(8, *make_file().release()), nullptr) << "the first has other numbers";
+    EXPECT_EQ(table_->take(7), nullptr);
+    EXPECT_EQ(table_->take(9), first);
+    end(first);
+    end(table_->take(8));
+}
+
+TEST_F(FdTableTest, nothing_is_shared_with_a_number_that_is_not_ours) {
+    const auto shared = table_->share(7, 8);
+    ASSERT_FALSE(shared);
+    EXPECT_EQ(shared.error().code, -EBADF);
+    EXPECT_FALSE(finds(8));
+}
+
+TEST_F(FdTableTest, number_is_found_by_its_file) {
+    File* const file = make_file().release();
+    table_->put(7, *file);
+    EXPECT_TRUE(table_->share(7, 1500));
+    const auto is_it = [file](int, const File& seen) { return &seen == file; };
+    EXPECT_EQ(table_->find_number(-1, is_it), 7);
+    EXPECT_EQ(table_->find_number(7, is_it), 1500);
+    EXPECT_EQ(table_->take(7), nullptr);
+    EXPECT_EQ(table_->find_number(1500, is_it), -1);
+    end(table_->take(1500));
+}
+
+TEST_F(FdTableTest, last_number_waits_for_calls_by_any) {
+    File* const file = make_file().release();
+    table_->put(7, *file);
+    EXPECT_TRUE(table_->share(7, 8));
+    std::unique_ptr<const FdTable::Use> inside(new FdTable::Use(table_->find(7)));
+    auto first = std::async(std::launch::async, [] { return table_->take(7); });
+    while (finds(7)) {
+        std::this_thread::yield();
+    }
+    auto last = std::async(std::launch::async, [] { return table_->take(8); });
+    EXPECT_EQ(last.wait_for(20ms), std::future_status::timeout);
+    inside.reset();
+    EXPECT_EQ(first.get(), nullptr);
+    EXPECT_EQ(last.get(), file);
+    end(file);
+}
+
+TEST_F(FdTableTest, numbers_come_and_go_on_many_threads) {
+    File* const file = make_file().release();
+    table_->put(7, *file);
+    std::vector<std::thread> programs;
+    for (int program = 0; program < 3; ++program) {
+        programs.emplace_back([&, number = 100 + program * 2] {
+            for (int round = 0; round < 400; ++round) {
+                EXPECT_TRUE(table_->share(7, number));
+                EXPECT_TRUE(table_->share(number, number + 1));
+                EXPECT_EQ(&*table_->find(number), file);
+                EXPECT_EQ(table_->take(number), nullptr);
+                EXPECT_EQ(&*table_->find(number + 1), file);
+                EXPECT_EQ(table_->take(number + 1), nullptr);
+            }
+        });
+    }
+    for (std::thread& program : programs) {
+        program.join();
+    }
+    EXPECT_EQ(table_->take(7), file);
+    end(file);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +15,13 @@
 #include <span>
 #include <string_view>
 
+#include "v4lfence/base/libc_calls.hpp"
 #include "v4lfence/base/syscall.hpp"
+#include "v4lfence/capi/numbers.hpp"
 #include "v4lfence/capi/process.hpp"
+#include "v4lfence/capi/sync_ioctl.hpp"
 #include "v4lfence/capi/wait.h"
+#include "v4lfence/uapi/native_call.hpp"
 #include "v4lfence/v4lfence.h"
 
 using namespace v4lfence;
@@ -27,17 +30,6 @@ using capi::Mappings;
 using capi::process;
 
 namespace {
-
-constexpr unsigned video_major = 81;  // Documentation/admin-guide/devices.txt
-
-/// Ends a file that nobody finds any more, when the last call is out of it.
-void bury(int fd, File* stale) {
-    if (stale != nullptr) {
-        process().files.wait_unused(fd);
-        stale->close();
-        delete stale;
-    }
-}
 
 /// A file by its number. Serial 0: whichever has it; else that one alone, for while a call waits
 /// the number may become another's.
@@ -55,7 +47,11 @@ Result<WaitPlan> begin_wait(const Which& which, const Awaited& awaited) {
     if (!file) {
         return fail(-EBADF, "the file was closed");
     }
-    return file->begin_wait(which.fd, awaited);
+    auto plan = file->begin_wait(which.fd, awaited);
+    if (!plan && capi::has_become_another(which.fd, *file, plan.error())) {
+        return fail(-EBADF, "the file was closed");
+    }
+    return plan;
 }
 
 /// A call that waits: what its end, or the end of its thread, has to know.
@@ -81,7 +77,7 @@ void leave(void* place) {
 int wait_for_news(Place& place, bool* kernel_ready) {
     const WaitPlan& plan = place.plan;
     pollfd fds[2] = {{plan.wake_fd, POLLIN, 0}, {plan.kernel_fd, plan.kernel_events, 0}};
-    const int ready = v4lfence_wait_in_poll(fds, 2, leave, &place);
+    const int ready = v4lfence_wait_in_poll(libc.poll, fds, 2, leave, &place);
     *kernel_ready = ready > 0 && fds[1].revents != 0;
     return ready < 0 ? -errno : 0;
 }
@@ -126,19 +122,43 @@ std::int64_t call_blocking(const Which& which, const Awaited& awaited,
     }
 }
 
-Looked ioctl_inside(const Which& which, std::uint32_t request, void* argument, Look look) {
-    const FdTable::Use file = find(which);
-    if (!file || file->passes(request, argument)) {
-        return std::nullopt;
+/// What `call(file)` answers, if the number is a file's for which `concerns(file)`.
+template <class Concerns, class Call>
+Looked look_at(const Which& which, const Concerns& concerns, const Call& call) {
+    std::uint64_t stale = 0;
+    {
+        const FdTable::Use file = find(which);
+        if (!file || !concerns(*file)) {
+            return std::nullopt;
+        }
+        Seen seen{file->serial(), call(*file)};
+        if (seen.answer || !capi::has_become_another(which.fd, *file, seen.answer.error())) {
+            return seen;
+        }
+        stale = seen.serial;
     }
-    return Seen{file->serial(), file->ioctl(which.fd, request, argument, look)};
+    capi::forget(which.fd, stale);
+    return std::nullopt;
+}
+
+Looked ioctl_inside(const Which& which, std::uint32_t request, void* argument, Look look) {
+    return look_at(
+        which, [&](const File& file) { return !file.passes(request, argument); },
+        [&](File& file) { return file.ioctl(which.fd, request, argument, look); });
+}
+
+bool is_emulated(File& file) {
+    return file.emulated() != nullptr;
 }
 
 Looked read_inside(const Which& which, std::span<std::byte> target) {
-    const FdTable::Use file = find(which);
-    EmulatedCalls* const calls = file ? file->emulated() : nullptr;
-    return calls != nullptr ? Looked(Seen{file->serial(), calls->read(which.fd, target)})
-                            : std::nullopt;
+    return look_at(which, is_emulated,
+                   [&](File& file) { return file.emulated()->read(which.fd, target); });
+}
+
+Looked write_inside(const Which& which, std::span<const std::byte> source) {
+    return look_at(which, is_emulated,
+                   [&](File& file) { return file.emulated()->write(which.fd, source); });
 }
 
 /// The answer of the first look, or of a wait for `awaited()` after it.
@@ -161,29 +181,44 @@ Awaited awaited_by(std::uint32_t request, const void* argument) {
     return {Awaited::What::Buffer, static_cast<const v4l2_buffer*>(argument)->type};
 }
 
-/// From now on the number is that file.
-void enter(int fd, std::unique_ptr<File> file) {
-    bury(fd, process().files.put(fd, *file.release()));
+/// What mmap(2) of the number maps: its own file, where that is not emulated.
+Result<EmulatedCalls::Mappable> source_of_mapping(int fd, std::size_t length, int protection,
+                                                  int flags, std::int64_t offset) {
+    std::uint64_t stale = 0;
+    {
+        const FdTable::Use file = process().files.find(fd);
+        EmulatedCalls* const calls = file ? file->emulated() : nullptr;
+        if (calls != nullptr) {
+            auto mappable = calls->mappable(fd, length, protection, flags, offset);
+            if (mappable || !capi::has_become_another(fd, *file, mappable.error())) {
+                return mappable;
+            }
+            stale = file->serial();
+        }
+    }
+    if (stale != 0) {
+        capi::forget(fd, stale);
+    }
+    return EmulatedCalls::Mappable{fd, offset, nullptr, nullptr};
 }
 
-/// False: no V4L2 node.
-bool manage(int fd, const struct stat& info) {
-    if (!S_ISCHR(info.st_mode) || major(info.st_rdev) != video_major || !FdTable::fits(fd)) {
-        return false;
+/// Until the number has a file behind it, it is nobody's.
+Result<int> duplicate(int fd) {
+    UniqueFd copy = V4LFENCE_TRY(sys::dup_inherited(fd));
+    if (process().files.find(fd)) {
+        V4LFENCE_TRY(capi::share(fd, copy.get()));
     }
-    enter(fd, std::make_unique<BridgeFile>(process().context, fd, info.st_rdev));
-    return true;
+    return std::move(copy).release();
 }
 
-Result<int> open_virtual(std::string_view path, int flags) {
-    auto opened = V4LFENCE_TRY(process().devices.open(path, flags));
-    if (!FdTable::fits(opened.fd.get())) {
-        opened.file->close();
-        return fail(-EMFILE, "the number is too large");
+/// What the kernel has refused on a descriptor that may be a fence of ours.
+int sync_ioctl(int fd, std::uint32_t request, void* argument) {
+    const int error = errno;
+    const auto answer = capi::sync_ioctl(process(), fd, request, argument);
+    if (!answer) {
+        return failed(answer.error().code == -ENOTTY ? Error{-error, "ioctl"} : answer.error());
     }
-    const int fd = std::move(opened.fd).release();
-    enter(fd, std::move(opened.file));
-    return fd;
+    return 0;
 }
 
 }  // namespace
@@ -199,34 +234,45 @@ int v4lfence_open(const char* path, int flags, ...) {
         va_end(arguments);
     }
     if (path != nullptr && capi::VirtualDevices::is_virtual(path)) {
-        const auto opened = open_virtual(path, flags);
+        const auto opened = capi::open_virtual(path, flags);
         return opened ? *opened : failed(opened.error());
     }
-    const int fd = ::open(path, flags, mode);
+    const int fd = libc.open(path, flags, mode);
     if (fd < 0) {
         return -1;
     }
-    if (const auto info = sys::fstat(fd)) {
-        manage(fd, *info);
+    const auto info = sys::fstat(fd);
+    if (info && S_ISCHR(info->st_mode)) {
+        capi::take_over(fd, capi::is_video_node);
     }
     return fd;
 }
 
 int v4lfence_fd_open(int fd) {
-    const auto info = sys::fstat(fd);
-    if (!info) {
-        return failed(info.error());
+    if (capi::take_over(fd, capi::is_video_node)) {
+        return fd;
     }
-    if (!manage(fd, *info)) {
-        errno = EINVAL;
-        return -1;
-    }
-    return fd;
+    const auto flags = sys::get_status_flags(fd);
+    return failed(flags ? Error{-EINVAL, "no video device"} : flags.error());
+}
+
+int v4lfence_dup(int fd) {
+    const auto copy = duplicate(fd);
+    return copy ? *copy : failed(copy.error());
 }
 
 int v4lfence_close(int fd) {
-    bury(fd, process().files.take(fd));
-    return ::close(fd);
+    const std::unique_ptr<File> last(process().files.take(fd));
+    if (last) {
+        last->close();
+    }
+    const int status = libc.close(fd);
+    if (last) {
+        const int error = errno;
+        last->closed();
+        errno = error;
+    }
+    return status;
 }
 
 int v4lfence_ioctl(int fd, unsigned long request, ...) {
@@ -236,33 +282,33 @@ int v4lfence_ioctl(int fd, unsigned long request, ...) {
     va_end(arguments);
     // Programs built with an int prototype sign-extend it.
     const auto number = static_cast<std::uint32_t>(request);
-    const Looked looked = ioctl_inside({fd}, number, argument, {});
+    NativeCall native(number, argument);
+    const Looked looked = ioctl_inside({fd}, native.request(), native.argument(), {});
     if (!looked) {
-        return ::ioctl(fd, request, argument);
+        const int status = libc.ioctl(fd, request, argument);
+        return status < 0 && capi::is_sync_request(number) ? sync_ioctl(fd, number, argument)
+                                                           : status;
     }
-    return static_cast<int>(finish(
-        fd, *looked, [&] { return awaited_by(number, argument); },
+    const auto status = static_cast<int>(finish(
+        fd, *looked, [&] { return awaited_by(native.request(), native.argument()); },
         [&](const Which& which, Look look) {
-            return ioctl_inside(which, number, argument, look);
+            return ioctl_inside(which, native.request(), native.argument(), look);
         }));
+    if (status >= 0) {
+        native.give_back();
+    }
+    return status;
 }
 
 void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int64_t offset) {
-    EmulatedCalls::Mappable source{fd, offset, nullptr, nullptr};
-    {
-        const FdTable::Use file = process().files.find(fd);
-        if (EmulatedCalls* const calls = file ? file->emulated() : nullptr) {
-            auto mappable = calls->mappable(fd, length, prot, flags, offset);
-            if (!mappable) {
-                failed(mappable.error());
-                return MAP_FAILED;
-            }
-            source = std::move(*mappable);
-        }
+    auto source = source_of_mapping(fd, length, prot, flags, offset);
+    if (!source) {
+        failed(source.error());
+        return MAP_FAILED;
     }
-    void* const mapped = ::mmap(addr, length, prot, flags, source.fd, source.offset);
+    void* const mapped = libc.mmap(addr, length, prot, flags, source->fd, source->offset);
     if (mapped != MAP_FAILED) {
-        process().mappings.add(mapped, std::move(source.counter));
+        process().mappings.add(mapped, std::move(source->counter));
     }
     return mapped;
 }
@@ -270,7 +316,7 @@ void* v4lfence_mmap(void* addr, size_t length, int prot, int flags, int fd, int6
 int v4lfence_munmap(void* addr, size_t length) {
     // Before the memory is anybody's: another thread may be given the address at once.
     Mappings::Counter counter = process().mappings.take(addr);
-    const int unmapped = ::munmap(addr, length);
+    const int unmapped = libc.munmap(addr, length);
     const int error = errno;
     if (counter && unmapped == 0) {
         counter->unmapped();
@@ -285,7 +331,7 @@ ssize_t v4lfence_read(int fd, void* buffer, size_t count) {
     const std::span<std::byte> target(static_cast<std::byte*>(buffer), count);
     const Looked looked = read_inside({fd}, target);
     if (!looked) {
-        return ::read(fd, buffer, count);
+        return libc.read(fd, buffer, count);
     }
     return finish(
         fd, *looked, [] { return Awaited{}; },
@@ -293,14 +339,11 @@ ssize_t v4lfence_read(int fd, void* buffer, size_t count) {
 }
 
 ssize_t v4lfence_write(int fd, const void* buffer, size_t count) {
-    {
-        const FdTable::Use file = process().files.find(fd);
-        if (EmulatedCalls* const calls = file ? file->emulated() : nullptr) {
-            const auto written = calls->write(fd, {static_cast<const std::byte*>(buffer), count});
-            return written ? written->value : failed(written.error());
-        }
+    const Looked looked = write_inside({fd}, {static_cast<const std::byte*>(buffer), count});
+    if (!looked) {
+        return libc.write(fd, buffer, count);
     }
-    return ::write(fd, buffer, count);
+    return looked->answer ? looked->answer->value : failed(looked->answer.error());
 }
 
 int v4lfence_set_provider(int fd, const char* name) {

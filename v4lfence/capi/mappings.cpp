@@ -20,15 +20,22 @@ Mappings::Counter Mappings::take(const void* address) {
     if (!any_.load()) {
         return nullptr;
     }
-    const std::lock_guard lock(mutex_);
-    auto found = counters_.extract(address);
-    any_.store(!counters_.empty());
+    decltype(counters_)::node_type found;
+    {
+        const std::lock_guard lock(mutex_);
+        found = counters_.extract(address);
+        any_.store(!counters_.empty());
+    }
     return found ? std::move(found.mapped()) : nullptr;
 }
 
 void Mappings::put_back(const void* address, Counter counter) {
+    decltype(counters_) one;
+    one.emplace(address, std::move(counter));
+    decltype(counters_)::node_type replaced;
     const std::lock_guard lock(mutex_);
-    counters_.insert_or_assign(address, std::move(counter));
+    replaced = counters_.extract(address);
+    counters_.insert(one.extract(one.begin()));
     any_.store(true);
 }
 

@@ -34,6 +34,7 @@ public:
     void abandon() noexcept override {}
 
 private:
+    /// A program's own malloc() may call munmap(): nothing is allocated or freed under it.
     std::mutex mutex_;
     std::map<const void*, Counter> counters_;
     std::atomic<bool> any_{false};

@@ -38,12 +38,22 @@ Process& process() {
         made->context.add_fork_member(made->promises);
         made->context.add_fork_member(made->mappings);
         made->context.add_fork_member(made->devices);
-        ::pthread_atfork([] { process().context.before_fork(); },
-                         [] { process().context.after_fork_in_parent(); },
-                         [] {
-                             process().files.forget_users();
-                             process().context.after_fork_in_child();
-                         });
+        made->context.add_fork_member(made->remote);
+        // A number that goes waits for calls, and those for locks of their files.
+        ::pthread_atfork(
+            [] {
+                process().files.lock_for_fork();
+                process().context.before_fork();
+            },
+            [] {
+                process().context.after_fork_in_parent();
+                process().files.unlock_after_fork();
+            },
+            [] {
+                process().files.forget_users();
+                process().context.after_fork_in_child();
+                process().files.unlock_after_fork();
+            });
         return made;
     }();
     return *instance;

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// What the C API keeps per process: the one Context, the files by number, the virtual devices, the
-// program's own promises and mappings.
+// What the C API keeps per process: the one Context, the files by number, the virtual devices here
+// and elsewhere, the program's own promises and mappings.
 
 #pragma once
 
 #include <list>
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "v4lfence/bridge/context.hpp"
 #include "v4lfence/capi/fd_table.hpp"
 #include "v4lfence/capi/mappings.hpp"
+#include "v4lfence/capi/remote_devices.hpp"
 #include "v4lfence/capi/virtual_devices.hpp"
 #include "v4lfence/fence/provider.hpp"
 
@@ -45,6 +48,12 @@ struct Process {
     Promises promises;
     Mappings mappings;
     VirtualDevices devices{context};
+    RemoteDevices remote;
+
+    // What a preloaded program was started with; set before any file is there.
+    FileDefaults defaults;
+    std::string provider;        ///< What `defaults` point to.
+    std::vector<dev_t> wrapped;  ///< The nodes that are bridged when they are found.
 };
 
 /// Made at the first call and never destroyed: threads may still be inside when the program ends.

@@ -15,6 +15,7 @@
 #include <memory>
 #include <span>
 
+#include "v4lfence/base/libc_calls.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/time.hpp"
 #include "v4lfence/capi/process.hpp"
@@ -231,7 +232,7 @@ extern "C" {
 int v4lfence_poll(struct pollfd* fds, nfds_t count, int timeout_ms) {
     const std::span<pollfd> entries(fds, fds != nullptr ? count : 0);
     if (!any_corrected(entries)) {
-        return ::poll(fds, count, timeout_ms);
+        return libc.poll(fds, count, timeout_ms);
     }
     const auto ready = poll_corrected(entries, timeout_ms);
     return ready ? *ready : failed(ready.error());
@@ -253,7 +254,7 @@ int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* except
     }
     const std::span<pollfd> asked(entries.data(), count);
     if (!any_corrected(asked)) {
-        return ::select(nfds, readable, writable, exceptional, timeout);
+        return libc.select(nfds, readable, writable, exceptional, timeout);
     }
     const SystemClock clock;
     const MonotonicTime begun = clock.now();
@@ -280,7 +281,7 @@ int v4lfence_select(int nfds, fd_set* readable, fd_set* writable, fd_set* except
 int v4lfence_epoll_ctl(int epfd, int op, int fd, struct epoll_event* event) {
     const FdTable::Use file = process().files.find(fd);
     if (!file) {
-        return ::epoll_ctl(epfd, op, fd, event);
+        return libc.epoll_ctl(epfd, op, fd, event);
     }
     const auto done = file->epoll_ctl(fd, epfd, op, event);
     return done ? 0 : failed(done.error());

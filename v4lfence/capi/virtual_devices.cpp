@@ -4,31 +4,16 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
-#include <array>
 #include <utility>
 
 #include "v4lfence/base/syscall.hpp"
-#include "v4lfence/drivers/camera/camera.hpp"
+#include "v4lfence/drivers/kinds.hpp"
 
 namespace v4lfence::capi {
 
 namespace {
 
 constexpr std::string_view prefix = "virtual:";
-
-using DriverOf = Result<std::unique_ptr<DeviceOps>> (*)(unsigned number);
-
-struct Kind {
-    std::string_view name;
-    DriverOf make;
-};
-
-constexpr std::array<Kind, 2> kinds{{
-    {"camera", [](unsigned number) { return make_camera({.number = number}); }},
-    {"camera-mplane",
-     [](unsigned number) { return make_camera({.multi_planar = true, .number = number}); }},
-}};
 
 }  // namespace
 
@@ -42,9 +27,8 @@ Result<std::shared_ptr<VideoDevice>> VirtualDevices::device(const std::string& n
         return found->second;
     }
     const std::string_view kind_name = std::string_view(name).substr(0, name.find('@'));
-    const auto* kind = std::find_if(kinds.begin(), kinds.end(),
-                                    [&](const Kind& each) { return each.name == kind_name; });
-    if (kind == kinds.end()) {
+    const VirtualKind* kind = find_virtual_kind(kind_name);
+    if (kind == nullptr) {
         return fail(-ENOENT, "no virtual device of this kind");
     }
     auto driver = V4LFENCE_TRY(kind->make(next_number_++));

@@ -2,7 +2,6 @@
 //
 // VirtualDevices: the devices that live in this process, by the names under which a program opens
 // them: "virtual:camera", "virtual:camera-mplane". "virtual:camera@NAME" is one more of its kind.
-// Here is wired which driver is behind which kind.
 
 #pragma once
 

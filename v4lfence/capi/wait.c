@@ -4,12 +4,13 @@
 
 #include <pthread.h>
 
-int v4lfence_wait_in_poll(struct pollfd *fds, nfds_t count, void (*cancelled)(void *), void *place)
+int v4lfence_wait_in_poll(v4lfence_poll_call poll_call, struct pollfd *fds, nfds_t count,
+			  void (*cancelled)(void *), void *place)
 {
 	int ready;
 
 	pthread_cleanup_push(cancelled, place);
-	ready = poll(fds, count, -1);
+	ready = poll_call(fds, count, -1);
 	pthread_cleanup_pop(0);
 	return ready;
 }

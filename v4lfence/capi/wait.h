@@ -12,8 +12,12 @@
 extern "C" {
 #endif
 
-/* poll() without a time-out. `cancelled(place)` is called if the thread ends in it. */
-int v4lfence_wait_in_poll(struct pollfd *fds, nfds_t count, void (*cancelled)(void *), void *place);
+typedef int (*v4lfence_poll_call)(struct pollfd *fds, nfds_t count, int timeout_ms);
+
+/* `poll_call`, which is poll(), without a time-out. `cancelled(place)` is called if the thread ends
+ * in it. */
+int v4lfence_wait_in_poll(v4lfence_poll_call poll_call, struct pollfd *fds, nfds_t count,
+			  void (*cancelled)(void *), void *place);
 
 #ifdef __cplusplus
 }

@@ -75,8 +75,9 @@ struct QueueView {
     std::uint64_t generation = 0;
 };
 
-/// The last time a fence was given up on.
-struct Expiry {
+/// The last time a fence was given up on. Laid out alike in 32 and 64 bits: it goes from one
+/// process to another.
+struct alignas(8) Expiry {
     std::uint32_t count = 0;
     unsigned index = 0;
     int error = 0;

@@ -142,6 +142,8 @@ public:
 
     /// The streams end and every fence with them. The descriptor stays the caller's to close.
     virtual void close() = 0;
+    /// The file's last number here has been closed, after close(): no other call follows.
+    virtual void closed() {}
 
 private:
     static inline std::atomic<std::uint64_t> last_serial_{0};

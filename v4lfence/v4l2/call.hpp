@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "v4lfence/base/unique_fd.hpp"
@@ -26,6 +27,12 @@ struct Call {
     // Borrowed; -1 where the program passed none.
     int in_fence = -1;
     std::array<int, planes_max> memory_fds{-1, -1, -1, -1, -1, -1, -1, -1};
+
+    /// Whose addresses are in it; NULL: this process's.
+    std::shared_ptr<const ProgramMemory> program;
+    /// The thread that calls, as Queue::dequeue() has it; 0: this one.
+    int caller = 0;
+
     /// Goes to the program: an out-fence or an exported dma-buf. Its number is written by whoever
     /// hands it over.
     UniqueFd fd_out;

@@ -29,6 +29,7 @@ PlaneSettings settings_of_plane(const v4l2_plane& plane, int fd) {
     settings.length = plane.length;
     settings.address = plane.m.userptr;
     settings.fd = fd;
+    settings.program_fd = plane.m.fd;
     return settings;
 }
 
@@ -89,11 +90,15 @@ Result<BufferSettings> settings_of(const Call& call, unsigned plane_count) {
     settings.timestamp_ns = to_ns(buffer.timestamp);
     settings.field = buffer.field;
     settings.flags = V4L2_TYPE_IS_OUTPUT(buffer.type) ? buffer.flags & program_flags : 0;
+    if (settings.memory == MemoryKind::Userptr) {
+        settings.program = call.program;
+    }
     if (!V4L2_TYPE_IS_MULTIPLANAR(buffer.type)) {
         settings.planes[0].bytes_used = buffer.bytesused;
         settings.planes[0].length = buffer.length;
         settings.planes[0].address = buffer.m.userptr;
         settings.planes[0].fd = call.memory_fds[0];
+        settings.planes[0].program_fd = buffer.m.fd;
         return settings;
     }
     if (buffer.length < plane_count || buffer.length > planes_max) {

@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "v4lfence/v4l2/device.hpp"
 
@@ -50,6 +51,39 @@ bool FileHandle::abandoned() const {
     return readiness_.abandoned();
 }
 
+int FileHandle::watch_fd() const {
+    const std::lock_guard lock(readiness_mutex_);
+    return readiness_.watch_fd();
+}
+
+FileHandle::Lent::Lent(FileHandle& file, int fd) : file_(file), fd_(fd) {
+    const std::lock_guard lock(file_.readiness_mutex_);
+    next_ = std::exchange(file_.lent_, this);
+    if (file_.stale_) {
+        file_.stale_ = file_.readiness_.settle(fd) == Readiness::Reach::Stale;
+    }
+}
+
+FileHandle::Lent::~Lent() {
+    const std::lock_guard lock(file_.readiness_mutex_);
+    Lent** place = &file_.lent_;
+    while (*place != this) {
+        place = &(*place)->next_;
+    }
+    *place = next_;
+}
+
+void FileHandle::count_change() noexcept {
+    if (std::uint64_t* const counter = changes_.load()) {
+        std::atomic_ref(*counter).fetch_add(1);
+    }
+}
+
+void FileHandle::note_change() noexcept {
+    count_change();
+    poll_wake_.notify();
+}
+
 // --- what the descriptor shows -------------------------------------------------------------------
 
 Readiness::Direction FileHandle::direction() const {
@@ -58,8 +92,8 @@ Readiness::Direction FileHandle::direction() const {
 
 void FileHandle::update_readiness() {
     const std::lock_guard lock(readiness_mutex_);
+    note_change();  // First: who is woken by the descriptor asks at once.
     show_frames(device_.is_owner(*this) ? device_.queue().ready_counts() : ReadyCounts{});
-    poll_wake_.notify();
 }
 
 void FileHandle::show_frames(const ReadyCounts& counts) {
@@ -76,8 +110,7 @@ void FileHandle::show_frames(const ReadyCounts& counts) {
         readiness_.frame_done(direction());
     }
     if (now < shown_frames_ + news || stale_) {
-        stale_ =
-            readiness_.frame_taken(direction(), now, program_fd_.load()) == Readiness::Reach::Stale;
+        stale_ = readiness_.frame_taken(direction(), now, program_end()) == Readiness::Reach::Stale;
     }
     shown_became_ = std::max(shown_became_, counts.became);
     shown_frames_ = now;
@@ -85,20 +118,20 @@ void FileHandle::show_frames(const ReadyCounts& counts) {
 
 void FileHandle::events_changed(unsigned pending) {
     const std::lock_guard lock(readiness_mutex_);
-    poll_wake_.notify();
+    note_change();
     if (pending > 0) {
         readiness_.event_pending();
         event_wake_.notify();
     } else {
-        stale_ = readiness_.events_gone(program_fd_.load()) == Readiness::Reach::Stale;
+        stale_ = readiness_.events_gone(program_end()) == Readiness::Reach::Stale;
     }
 }
 
 void FileHandle::hang_up() {
     const std::lock_guard lock(readiness_mutex_);
+    note_change();
     readiness_.hang_up();
     event_wake_.notify();
-    poll_wake_.notify();
 }
 
 // --- for those that wait -------------------------------------------------------------------------

@@ -40,8 +40,35 @@ public:
     /// The number by which the program knows its end: where readiness is taken back.
     void set_program_fd(int fd);
     std::uint64_t identity() const noexcept { return identity_; }
+    /// A descriptor of the program's end that came with a call from another process. While the call
+    /// is under way readiness is taken back by it; several may be. Destroyed before it is closed.
+    class [[nodiscard]] Lent {
+    public:
+        /// `fd` is borrowed, and is the program's end.
+        Lent(FileHandle& file, int fd);
+        Lent(const Lent&) = delete;
+        Lent& operator=(const Lent&) = delete;
+        ~Lent();
+
+    private:
+        friend class FileHandle;
+        FileHandle& file_;
+        const int fd_;
+        Lent* next_ = nullptr;
+    };
+
     /// No descriptor of the program's end is open any more, in any process.
     bool abandoned() const;
+    /// The device is gone, and the descriptor says so: nobody can know any more who still has it.
+    bool hung_up() const { return watch_fd() < 0; }
+    /// POLLHUP: abandoned(). Borrowed until it has hung up; -1 then.
+    int watch_fd() const;
+
+    /// Counted up from now on whenever a call that found nothing might find something, after that
+    /// has come to be. It must outlive the file.
+    void count_changes_at(std::uint64_t& counter) noexcept { changes_.store(&counter); }
+    /// As said there, for a change that only the caller knows of.
+    void count_change() noexcept;
 
     /// A fence flag, the query or a fence option was used (SEMANTICS, "fenced file").
     bool fenced() const noexcept { return fenced_.load(); }
@@ -77,6 +104,9 @@ private:
     void show_frames(const ReadyCounts& counts);
     Readiness::Direction direction() const;
     Result<Wake*> open_wake(Wake& wake);
+    /// Where readiness is taken back. With readiness_mutex_.
+    int program_end() const { return lent_ != nullptr ? lent_->fd_ : program_fd_.load(); }
+    void note_change() noexcept;
 
     VideoDevice& device_;
     FileOptions options_;
@@ -84,6 +114,7 @@ private:
     std::atomic<bool> rfc_caps_{false};
     std::atomic<v4l2_priority> priority_{V4L2_PRIORITY_DEFAULT};
     std::atomic<int> program_fd_{-1};
+    std::atomic<std::uint64_t*> changes_{nullptr};
 
     /// Guards what follows. Whoever holds it looks at the latest numbers, so the last one to come
     /// shows the truth, in whatever order they came.
@@ -93,6 +124,7 @@ private:
     std::uint64_t shown_became_ = 0;  ///< ReadyCounts::became, as far as it was shown.
     unsigned shown_frames_ = 0;       ///< What a DQBUF would find.
     bool stale_ = false;              ///< A byte could not be taken back.
+    Lent* lent_ = nullptr;            ///< Those of the calls under way.
     Wake event_wake_;
     Wake poll_wake_;
 

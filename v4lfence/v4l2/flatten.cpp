@@ -24,26 +24,42 @@ bool has_controls(std::uint32_t request) {
            request == VIDIOC_TRY_EXT_CTRLS;
 }
 
-/// Bytes behind the pointer of this control's element; 0: it has a number.
-std::uint32_t payload_size_of(const ControlSet* controls, std::uint32_t id) {
+constexpr std::size_t aligned(std::size_t size) {
+    return (size + 7) / 8 * 8;
+}
+
+/// Bytes of the argument that a handler gets from the program; the rest is zero.
+std::size_t read_size(const IoctlEntry& entry) {
+    const std::size_t known =
+        entry.read_bytes != 0 ? entry.read_bytes : std::size_t{_IOC_SIZE(entry.request)};
+    return _IOC_DIR(entry.request) & _IOC_WRITE ? known : 0;
+}
+
+v4l2_ext_control* elements_of(const Call& call) {
+    return reinterpret_cast<v4l2_ext_control*>(call.payload.data());
+}
+
+}  // namespace
+
+std::uint32_t LocalControlSizes::payload_size(std::uint32_t id) {
     v4l2_query_ext_ctrl query{};
     query.id = id & V4L2_CTRL_ID_MASK;
-    if (controls == nullptr || !controls->query(query) ||
+    if (controls_ == nullptr || !controls_->query(query) ||
         !(query.flags & V4L2_CTRL_FLAG_HAS_PAYLOAD)) {
         return 0;
     }
     return query.elem_size * query.elems;
 }
 
-constexpr std::size_t aligned(std::size_t size) {
-    return (size + 7) / 8 * 8;
-}
-
-}  // namespace
-
 // --- in ------------------------------------------------------------------------------------------
 
 Result<> FlatCall::copy_in(FileHandle& file, const IoctlEntry& entry, std::uint32_t request,
+                           void* argument) {
+    LocalControlSizes sizes(file.device().controls());
+    return copy_in(sizes, entry, request, argument);
+}
+
+Result<> FlatCall::copy_in(ControlSizes& sizes, const IoctlEntry& entry, std::uint32_t request,
                            void* argument) {
     entry_ = &entry;
     program_argument_ = argument;
@@ -60,14 +76,13 @@ Result<> FlatCall::copy_in(FileHandle& file, const IoctlEntry& entry, std::uint3
     if (!is_plausible(argument)) {
         return fail(-EFAULT, "the argument is no pointer");
     }
-    const std::size_t known = entry.read_bytes != 0 ? entry.read_bytes : size;
-    const std::size_t read = _IOC_DIR(entry.request) & _IOC_WRITE ? known : 0;
+    const std::size_t read = read_size(entry);
     std::memcpy(argument_.data(), argument, read);
     std::memset(argument_.data() + read, 0, size - read);
     if (has_buffer(entry.request)) {
         return copy_in_buffer();
     }
-    return has_controls(entry.request) ? copy_in_controls(file) : Result<>{};
+    return has_controls(entry.request) ? copy_in_controls(sizes) : Result<>{};
 }
 
 Result<> FlatCall::copy_in_buffer() {
@@ -100,7 +115,7 @@ Result<> FlatCall::copy_in_buffer() {
     return {};
 }
 
-Result<> FlatCall::copy_in_controls(FileHandle& file) {
+Result<> FlatCall::copy_in_controls(ControlSizes& sizes) {
     v4l2_ext_controls& controls = this->controls();
     program_array_ = std::exchange(controls.controls, nullptr);
     if (controls.count == 0) {
@@ -119,7 +134,7 @@ Result<> FlatCall::copy_in_controls(FileHandle& file) {
     std::size_t total = aligned(array_size);
     for (v4l2_ext_control& element : array) {
         element.reserved2[0] = 0;
-        const std::uint32_t whole = payload_size_of(file.device().controls(), element.id);
+        const std::uint32_t whole = sizes.payload_size(element.id);
         ControlPayload payload{total, std::min(element.size, whole), element.size, element.ptr,
                                whole > 0};
         if (payload.size > 0 && !is_plausible(payload.program)) {
@@ -209,6 +224,124 @@ void FlatCall::copy_out_controls() {
         std::memcpy(target + i, &element, sizeof element);
     }
     controls.controls = target;
+}
+
+// --- between processes ---------------------------------------------------------------------------
+
+void FlatCall::to_offsets() {
+    if (call_.payload.empty()) {
+        return;
+    }
+    if (has_buffer(entry_->request)) {
+        buffer().m.planes = nullptr;
+        return;
+    }
+    controls().controls = nullptr;
+    for (std::size_t i = 0; i < payloads_.size(); ++i) {
+        if (payloads_[i].exists) {
+            elements_of(call_)[i].ptr = reinterpret_cast<void*>(payloads_[i].offset);
+        }
+    }
+}
+
+/// Of the elements' pointers copy_out() needs none.
+void FlatCall::to_pointers() {
+    if (call_.payload.empty()) {
+        return;
+    }
+    if (has_buffer(entry_->request)) {
+        buffer().m.planes = reinterpret_cast<v4l2_plane*>(call_.payload.data());
+    } else {
+        controls().controls = elements_of(call_);
+    }
+}
+
+namespace {
+
+Result<> planes_to_local(Call& call) {
+    auto& buffer = call.as<v4l2_buffer>();
+    const bool multi_planar = V4L2_TYPE_IS_MULTIPLANAR(buffer.type);
+    if (multi_planar && buffer.length > VIDEO_MAX_PLANES) {
+        return fail(-EINVAL, "too many planes");
+    }
+    const std::size_t planes = multi_planar ? buffer.length : 0;
+    if (call.payload.size() != planes * sizeof(v4l2_plane)) {
+        return fail(-EINVAL, "the planes of a call");
+    }
+    if (multi_planar) {
+        buffer.m.planes = planes > 0 ? reinterpret_cast<v4l2_plane*>(call.payload.data()) : nullptr;
+    }
+    return {};
+}
+
+Result<> controls_to_local(Call& call, ControlSizes& sizes) {
+    auto& head = call.as<v4l2_ext_controls>();
+    head.controls = nullptr;
+    const std::size_t array_size = aligned(std::size_t{head.count} * sizeof(v4l2_ext_control));
+    if (head.count > V4L2_CID_MAX_CTRLS || array_size > call.payload.size()) {
+        return fail(-EINVAL, "the controls of a call");
+    }
+    std::size_t total = array_size;
+    for (std::size_t i = 0; i < head.count; ++i) {
+        v4l2_ext_control& element = elements_of(call)[i];
+        element.reserved2[0] = 0;
+        const std::uint32_t whole = sizes.payload_size(element.id);
+        if (whole == 0) {
+            continue;
+        }
+        const std::size_t size = element.size;
+        if (size > whole || aligned(size) > call.payload.size() - total) {
+            return fail(-EINVAL, "the value of a control in a call");
+        }
+        element.ptr = call.payload.data() + total;
+        total += aligned(size);
+    }
+    if (total != call.payload.size()) {
+        return fail(-EINVAL, "the values of the controls of a call");
+    }
+    head.controls = head.count > 0 ? elements_of(call) : nullptr;
+    return {};
+}
+
+}  // namespace
+
+/// The places are where copy_in() puts them: the offsets that came are not even looked at.
+Result<> to_local(Call& call, const IoctlEntry& entry, std::size_t argument_size,
+                  ControlSizes& sizes) {
+    const std::size_t size = _IOC_DIR(entry.request) == _IOC_NONE ? 0 : _IOC_SIZE(entry.request);
+    if (argument_size != size) {
+        return fail(-EINVAL, "the size of a call's argument");
+    }
+    const std::size_t read = read_size(entry);
+    if (size > read) {
+        std::memset(static_cast<std::byte*>(call.argument) + read, 0, size - read);
+    }
+    if (has_buffer(entry.request)) {
+        return planes_to_local(call);
+    }
+    if (has_controls(entry.request)) {
+        return controls_to_local(call, sizes);
+    }
+    return call.payload.empty() ? Result<>{} : fail(-EINVAL, "a call with something behind it");
+}
+
+void to_remote(Call& call, const IoctlEntry& entry, ControlSizes& sizes) {
+    if (call.payload.empty()) {
+        return;
+    }
+    if (has_buffer(entry.request)) {
+        call.as<v4l2_buffer>().m.planes = nullptr;
+        return;
+    }
+    auto& head = call.as<v4l2_ext_controls>();
+    head.controls = nullptr;
+    for (std::size_t i = 0; i < head.count; ++i) {
+        v4l2_ext_control& element = elements_of(call)[i];
+        if (sizes.payload_size(element.id) > 0) {
+            const auto* const value = static_cast<const std::byte*>(element.ptr);
+            element.ptr = reinterpret_cast<void*>(value - call.payload.data());
+        }
+    }
 }
 
 }  // namespace v4lfence

@@ -180,7 +180,8 @@ Result<> dqbuf(FileHandle& file, Call& call) {
         buffer.length < queue.plane_count()) {
         return fail(-EINVAL, "the planes array is too short");
     }
-    const BufferReport report = V4LFENCE_TRY(queue.dequeue());
+    const BufferReport report =
+        V4LFENCE_TRY(call.caller != 0 ? queue.dequeue(call.caller) : queue.dequeue());
     return write_report(report, queue.traits(), buffer);
 }
 

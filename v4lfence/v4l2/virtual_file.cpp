@@ -4,14 +4,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 
 #include <utility>
 
-#include "v4lfence/base/mapped_memory.hpp"
 #include "v4lfence/base/pointer.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/v4l2/dispatch.hpp"
+#include "v4lfence/v4l2/file_calls.hpp"
 #include "v4lfence/v4l2/flatten.hpp"
 
 namespace v4lfence {
@@ -91,8 +90,7 @@ Result<File::Answer> VirtualFile::ioctl(int fd, std::uint32_t request, void* arg
     if (done) {
         return Answer{};
     }
-    const bool nothing = (entry->request == VIDIOC_DQBUF && done.error().code == -EAGAIN) ||
-                         (entry->request == VIDIOC_DQEVENT && done.error().code == -ENOENT);
+    const bool nothing = file_calls::is_nothing_yet(*entry, done.error());
     return nothing ? nothing_yet(fd, done.error()) : tl::unexpected<Error>(done.error());
 }
 
@@ -108,33 +106,18 @@ Result<File::Answer> VirtualFile::read(int fd, std::span<std::byte> target) {
     if (is_abandoned()) {
         return parents();
     }
-    if (device_->is_gone()) {
-        return fail(-ENODEV, "the device is gone");
-    }
     if (target.data() == nullptr) {
         return fail(-EINVAL, "read() without memory");
     }
     if (!is_plausible(target.data())) {
         return fail(-EFAULT, "the memory to read to is no pointer");
     }
-    const auto count = read_frame(target);
+    LocalTarget local(target);
+    const auto count = file_calls::read(*handle_, local);
     if (!count && count.error().code == -EAGAIN) {
         return nothing_yet(fd, count.error());
     }
     return Answer{static_cast<std::int64_t>(V4LFENCE_TRY(count))};
-}
-
-Result<std::size_t> VirtualFile::read_frame(std::span<std::byte> target) {
-    const VideoDevice::Turn turn(*device_);
-    V4LFENCE_TRY(device_->check_owner(*handle_));
-    const bool owned = device_->is_owner(*handle_);
-    // Before the first frame can come, so that somebody hears of it.
-    device_->set_owner(handle_.get());
-    const auto count = device_->file_io().read(target);
-    if (!owned && !device_->file_io().active()) {
-        device_->set_owner(nullptr);
-    }
-    return count;
 }
 
 Result<File::Answer> VirtualFile::write(int /*fd*/, std::span<const std::byte> /*source*/) {
@@ -147,20 +130,8 @@ Result<EmulatedCalls::Mappable> VirtualFile::mappable(int /*fd*/, std::size_t le
     if (is_abandoned()) {
         return parents();
     }
-    if (device_->is_gone()) {
-        return fail(-ENODEV, "the device is gone");
-    }
-    if (device_->file_io().active()) {
-        return fail(-EBUSY, "the queue is being read");
-    }
-    const int needed = device_->is_output() ? PROT_WRITE : PROT_READ;
-    if ((flags & MAP_SHARED) == 0 || (protection & needed) == 0 || offset < 0) {
-        return fail(-EINVAL, "a mapping of a buffer is shared, and can be read or written");
-    }
-    const auto found = V4LFENCE_TRY(device_->queue().mappable(static_cast<std::uint64_t>(offset)));
-    if (length > round_up_to_pages(found.plane->bytes().size())) {
-        return fail(-EINVAL, "longer than the plane");
-    }
+    const auto found =
+        V4LFENCE_TRY(file_calls::find_mappable(*handle_, {length, protection, flags, offset}));
     return Mappable{found.plane->map_fd(), found.plane->map_offset(), found.memory,
                     std::make_unique<CountedMapping>(found.memory)};
 }
@@ -171,29 +142,14 @@ Result<WaitPlan> VirtualFile::begin_wait(int /*fd*/, const Awaited& awaited) {
     if (is_abandoned()) {
         return parents();
     }
-    if (awaited.what == Awaited::What::Buffer) {
-        const Queue::WaitPlan plan = V4LFENCE_TRY(device_->queue().begin_wait());
-        return WaitPlan{plan.wake_fd, -1, 0, plan.generation};
-    }
-    Wake* const bell = V4LFENCE_TRY(handle_->event_wake());
-    bell->begin();
-    if (handle_->events().pending() > 0 || device_->is_gone()) {
-        bell->notify();
-    }
-    return WaitPlan{bell->fd(), -1, 0, 0};
+    return file_calls::begin_wait(*handle_, awaited, sys::thread_id());
 }
 
 Result<> VirtualFile::end_wait(const Awaited& awaited, const WaitPlan& plan) {
     if (is_abandoned()) {
         return parents();
     }
-    if (awaited.what == Awaited::What::Buffer) {
-        return device_->queue().end_wait({plan.wake_fd, plan.generation});
-    }
-    if (const auto bell = handle_->event_wake()) {
-        (*bell)->end();
-    }
-    return {};
+    return file_calls::end_wait(*handle_, awaited, plan, sys::thread_id());
 }
 
 File::Readiness VirtualFile::readiness() const {
@@ -217,27 +173,21 @@ Result<> VirtualFile::set_provider(std::string_view name) {
     if (is_abandoned()) {
         return parents();
     }
-    handle_->become_fenced();
-    FenceProvider* provider = V4LFENCE_TRY(device_->core().provider(name));
-    // The names of traits are literals.
-    handle_->options().provider.store(provider->traits().name.data());
-    return {};
+    return file_calls::set_provider(*handle_, name);
 }
 
 Result<> VirtualFile::set_deadline(unsigned deadline_ms) {
-    handle_->become_fenced();
-    handle_->options().deadline_ms.store(deadline_ms);
+    file_calls::set_deadline(*handle_, deadline_ms);
     return {};
 }
 
 Result<> VirtualFile::set_rfc_caps(bool on) {
-    handle_->become_fenced();
-    handle_->set_rfc_caps(on);
+    file_calls::set_rfc_caps(*handle_, on);
     return {};
 }
 
 File::TypedExpiry VirtualFile::last_expiry() const {
-    return TypedExpiry{device_->buffer_type(), device_->queue().last_expiry()};
+    return file_calls::last_expiry(*handle_);
 }
 
 }  // namespace v4lfence

@@ -10,7 +10,8 @@ namespace v4lfence {
 
 ActiveBuffer::ActiveBuffer(ActiveBuffer&& other) noexcept
     : queue_(std::exchange(other.queue_, nullptr)), handover_(other.handover_),
-      memory_(std::move(other.memory_)), accessing_(std::exchange(other.accessing_, false)) {}
+      memory_(std::move(other.memory_)), accessing_(std::exchange(other.accessing_, false)),
+      access_error_(other.access_error_) {}
 
 ActiveBuffer& ActiveBuffer::operator=(ActiveBuffer&& other) noexcept {
     // What was here goes with `other`, and ends there.
@@ -18,6 +19,7 @@ ActiveBuffer& ActiveBuffer::operator=(ActiveBuffer&& other) noexcept {
     std::swap(handover_, other.handover_);
     std::swap(memory_, other.memory_);
     std::swap(accessing_, other.accessing_);
+    std::swap(access_error_, other.access_error_);
     return *this;
 }
 
@@ -41,26 +43,28 @@ Result<> ActiveBuffer::begin_access() {
         const auto begun = memory_->planes[plane]->begin_access();
         if (!begun) {
             while (plane-- > 0) {
-                memory_->planes[plane]->end_access();
+                (void)memory_->planes[plane]->end_access();
             }
             return begun;
         }
     }
     accessing_ = true;
+    access_error_ = 0;
     return {};
 }
 
 void ActiveBuffer::end_access() {
     if (std::exchange(accessing_, false)) {
         for (unsigned plane = 0; plane < memory_->plane_count; ++plane) {
-            memory_->planes[plane]->end_access();
+            const auto ended = memory_->planes[plane]->end_access();
+            access_error_ = ended ? access_error_ : ended.error().code;
         }
     }
 }
 
 void ActiveBuffer::done(const FinishedBuffer& finished) && {
     end_access();
-    std::exchange(queue_, nullptr)->finish(handover_, 0, finished);
+    std::exchange(queue_, nullptr)->finish(handover_, access_error_, finished);
 }
 
 void ActiveBuffer::fail(int error, const FinishedBuffer& finished) && {

@@ -29,7 +29,8 @@ struct PlaneSettings {
     std::uint32_t data_offset = 0;  ///< Output.
     std::uint32_t length = 0;       ///< Userptr, Dmabuf; 0 with Dmabuf: all of it.
     std::uintptr_t address = 0;     ///< Userptr.
-    int fd = -1;                    ///< Dmabuf; borrowed.
+    int fd = -1;                    ///< Dmabuf; borrowed for the call.
+    int program_fd = -1;            ///< Dmabuf: the program's own number of it, to be shown.
 };
 
 /// A buffer, as PREPARE_BUF and QBUF pass it.
@@ -41,6 +42,8 @@ struct BufferSettings {
     std::uint32_t field = 0;        ///< enum v4l2_field; output.
     /// Bits that are the program's to set and the driver's to read: key frame, time code, ...
     std::uint32_t flags = 0;
+    /// Userptr: whose memory the addresses are of; NULL: this process's.
+    std::shared_ptr<const ProgramMemory> program = {};
 };
 
 /// What the driver says of a buffer it has finished.
@@ -125,6 +128,8 @@ public:
     /// Around any access to the planes. Errors: EFAULT the program has unmapped them; what the
     /// dma-buf's exporter says.
     Result<> begin_access();
+    /// What is written to memory that the CPU cannot reach goes there now. Where that fails done()
+    /// becomes fail().
     void end_access();
 
     /// It is finished. When this returns its out-fence has ended (on an ordered queue: once the
@@ -145,6 +150,7 @@ private:
     Handover handover_;
     std::shared_ptr<BufferMemory> memory_;
     bool accessing_ = false;
+    int access_error_ = 0;  ///< Of end_access().
 };
 
 }  // namespace v4lfence

@@ -13,7 +13,7 @@ constexpr unsigned buffers_wanted = 3;
 
 }  // namespace
 
-Result<std::size_t> FileIo::read(std::span<std::byte> target) {
+Result<std::size_t> FileIo::read(ReadTarget& target) {
     if (!queue_.traits().readable || queue_.traits().access != DeviceAccess::Write) {
         return fail(-EINVAL, "the queue cannot be read");
     }
@@ -25,7 +25,7 @@ Result<std::size_t> FileIo::read(std::span<std::byte> target) {
         V4LFENCE_TRY(next_frame());
     }
     const std::size_t count = std::min(target.size(), frame_->left.size());
-    std::copy_n(frame_->left.begin(), count, target.begin());
+    V4LFENCE_TRY(target.put(frame_->left.first(count)));
     frame_->left = frame_->left.subspan(count);
     if (frame_->left.empty()) {
         const unsigned index = frame_->index;

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +18,32 @@
 
 namespace v4lfence {
 
+/// Where read() puts what it reads.
+class ReadTarget {
+public:
+    virtual std::size_t size() const = 0;
+    /// At most size() bytes, once. Errors: EFAULT.
+    virtual Result<> put(std::span<const std::byte> bytes) = 0;
+
+protected:
+    ~ReadTarget() = default;
+};
+
+/// Memory of this process.
+class LocalTarget final : public ReadTarget {
+public:
+    explicit LocalTarget(std::span<std::byte> target) noexcept : target_(target) {}
+
+    std::size_t size() const override { return target_.size(); }
+    Result<> put(std::span<const std::byte> bytes) override {
+        std::copy(bytes.begin(), bytes.end(), target_.begin());
+        return {};
+    }
+
+private:
+    const std::span<std::byte> target_;
+};
+
 /// Thread: every member may be called from any thread.
 class FileIo {
 public:
@@ -27,8 +54,13 @@ public:
 
     /// Starts the stream with the first call. Returns how much was read: at most the rest of one
     /// frame. Errors: EAGAIN nothing yet; EBUSY the queue is used otherwise, or its frames have
-    /// several planes; EINVAL the queue is not readable; those of starting and of DQBUF.
-    Result<std::size_t> read(std::span<std::byte> target);
+    /// several planes; EINVAL the queue is not readable; those of starting and of DQBUF; what
+    /// `target` says, with nothing read.
+    Result<std::size_t> read(ReadTarget& target);
+    Result<std::size_t> read(std::span<std::byte> target) {
+        LocalTarget local(target);
+        return this->read(local);
+    }
 
     /// The stream ends, the buffers go. Does nothing where none was started.
     void stop();

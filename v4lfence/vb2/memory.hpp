@@ -13,6 +13,8 @@
 
 namespace v4lfence {
 
+class ProgramMemory;
+
 /// The values are those of enum v4l2_memory.
 enum class MemoryKind : std::uint8_t { Mmap = 1, Userptr = 2, Dmabuf = 4 };
 
@@ -35,8 +37,9 @@ public:
     /// Right before the device's access. Never waits for a fence. Errors: EFAULT the memory is gone
     /// (Userptr); what the exporter of a dma-buf says.
     virtual Result<> begin_access() { return {}; }
-    /// Right after it, if begin_access() succeeded.
-    virtual void end_access() noexcept {}
+    /// Right after it, if begin_access() succeeded. Errors: EFAULT the memory is gone (Userptr of
+    /// another process).
+    virtual Result<> end_access() noexcept { return {}; }
 
     /// What the program's mmap() of this plane maps, from map_offset() on, in whole pages. Borrowed
     /// as long as this lives; what is mapped stays. -1 for memory that is the program's already.
@@ -52,8 +55,10 @@ public:
         return fail(-EINVAL, "only MMAP memory can be exported");
     }
 
-    /// Whether acquiring this again would give the same: then there is no need to.
-    virtual bool is_userptr(std::uintptr_t /*address*/, std::size_t /*length*/) const noexcept {
+    /// Whether acquiring this again would give the same: then there is no need to. `program` as
+    /// BufferSettings has it.
+    virtual bool is_userptr(std::uintptr_t /*address*/, std::size_t /*length*/,
+                            const ProgramMemory* /*program*/) const noexcept {
         return false;
     }
     /// As above; any descriptor of the same dma-buf is the same.

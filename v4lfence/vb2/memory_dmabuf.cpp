@@ -66,8 +66,9 @@ Result<> DmabufMemory::begin_access() {
     return cpu_access_.begin(fd_.get());
 }
 
-void DmabufMemory::end_access() noexcept {
+Result<> DmabufMemory::end_access() noexcept {
     cpu_access_.end(fd_.get());
+    return {};
 }
 
 bool DmabufMemory::is_dmabuf(int fd, std::size_t length) const noexcept {

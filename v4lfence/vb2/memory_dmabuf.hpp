@@ -23,7 +23,7 @@ public:
                                                        DeviceAccess access);
 
     Result<> begin_access() override;
-    void end_access() noexcept override;
+    Result<> end_access() noexcept override;
     bool is_dmabuf(int fd, std::size_t length) const noexcept override;
 
 private:

@@ -106,8 +106,8 @@ TEST_P(Dmabuf, every_descriptor_of_it_is_the_same) {
     EXPECT_FALSE(memory->is_dmabuf(copy->get(), size_ - 1));
     EXPECT_FALSE(memory->is_dmabuf(other->get(), size_));
     EXPECT_FALSE(memory->is_dmabuf(-1, size_));
-    EXPECT_FALSE(
-        memory->is_userptr(reinterpret_cast<std::uintptr_t>(memory->bytes().data()), size_));
+    EXPECT_FALSE(memory->is_userptr(reinterpret_cast<std::uintptr_t>(memory->bytes().data()), size_,
+                                    nullptr));
     const auto shorter = attach(page_size(), DeviceAccess::Write);
     EXPECT_FALSE(shorter->is_dmabuf(buffer_.get(), 0));
 }

@@ -57,10 +57,11 @@ Result<> MmapMemory::begin_access() {
     return cpu_access_.begin(dma_buf_.get());
 }
 
-void MmapMemory::end_access() noexcept {
+Result<> MmapMemory::end_access() noexcept {
     if (exported_.load(std::memory_order_acquire)) {
         cpu_access_.end(dma_buf_.get());
     }
+    return {};
 }
 
 Result<> MmapMemory::make_dma_buf() {

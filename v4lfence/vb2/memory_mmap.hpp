@@ -36,7 +36,7 @@ public:
                                                              DeviceAccess access);
 
     Result<> begin_access() override;
-    void end_access() noexcept override;
+    Result<> end_access() noexcept override;
     int map_fd() const noexcept override { return memory_ ? memory_.get() : dma_buf_.get(); }
     Result<UniqueFd> export_dmabuf(int flags) override;
 

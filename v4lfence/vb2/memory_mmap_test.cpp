@@ -109,7 +109,7 @@ TEST_P(AnyMmap, refuses_impossible_lengths) {
 TEST_P(AnyMmap, is_never_a_pointer_or_dma_buf_of_the_program) {
     const auto memory = make();
     const auto address = reinterpret_cast<std::uintptr_t>(memory->bytes().data());
-    EXPECT_FALSE(memory->is_userptr(address, length));
+    EXPECT_FALSE(memory->is_userptr(address, length, nullptr));
     EXPECT_FALSE(memory->is_dmabuf(memory->map_fd(), length));
 }
 

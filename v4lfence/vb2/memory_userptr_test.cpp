@@ -95,9 +95,9 @@ TEST_F(Userptr, memory_that_was_unmapped_meanwhile_is_noticed) {
 TEST_F(Userptr, same_address_and_length_are_the_same) {
     const auto memory = UserptrMemory::acquire(address(8), page_size(), DeviceAccess::Write);
     ASSERT_TRUE(memory);
-    EXPECT_TRUE((*memory)->is_userptr(address(8), page_size()));
-    EXPECT_FALSE((*memory)->is_userptr(address(9), page_size()));
-    EXPECT_FALSE((*memory)->is_userptr(address(8), page_size() - 1));
+    EXPECT_TRUE((*memory)->is_userptr(address(8), page_size(), nullptr));
+    EXPECT_FALSE((*memory)->is_userptr(address(9), page_size(), nullptr));
+    EXPECT_FALSE((*memory)->is_userptr(address(8), page_size() - 1, nullptr));
     EXPECT_FALSE((*memory)->is_dmabuf(0, page_size()));
 }
 

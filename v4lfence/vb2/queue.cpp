@@ -82,6 +82,19 @@ Result<> Queue::check_planes(const Slot& slot, const BufferSettings& settings) c
     return {};
 }
 
+Result<std::unique_ptr<PlaneMemory>>
+Queue::acquire_plane(const BufferSettings& settings, unsigned index, std::uint32_t size) const {
+    const PlaneSettings& plane = settings.planes[index];
+    if (settings.memory == MemoryKind::Dmabuf) {
+        return DmabufMemory::attach(plane.fd, plane.length, traits_.access);
+    }
+    if (settings.program) {
+        return ProgramPlane::acquire(settings.program, plane.address, plane.length, size,
+                                     traits_.access);
+    }
+    return UserptrMemory::acquire(plane.address, plane.length, traits_.access);
+}
+
 /// The memory that the program names now; NULL where it is what the buffer has already.
 Result<std::shared_ptr<BufferMemory>> Queue::acquire_memory(const Slot& slot,
                                                             const BufferSettings& settings) const {
@@ -89,9 +102,10 @@ Result<std::shared_ptr<BufferMemory>> Queue::acquire_memory(const Slot& slot,
         const PlaneMemory* memory = slot.memory->planes[i].get();
         const PlaneSettings& plane = settings.planes[i];
         return settings.memory == MemoryKind::Mmap ||
-               (memory != nullptr && (settings.memory == MemoryKind::Userptr
-                                          ? memory->is_userptr(plane.address, plane.length)
-                                          : memory->is_dmabuf(plane.fd, plane.length)));
+               (memory != nullptr &&
+                (settings.memory == MemoryKind::Userptr
+                     ? memory->is_userptr(plane.address, plane.length, settings.program.get())
+                     : memory->is_dmabuf(plane.fd, plane.length)));
     };
     unsigned same = 0;
     while (same < slot.shape.plane_count && is_same(same)) {
@@ -104,11 +118,7 @@ Result<std::shared_ptr<BufferMemory>> Queue::acquire_memory(const Slot& slot,
     memory->index = slot.memory->index;
     memory->plane_count = slot.shape.plane_count;
     for (unsigned i = 0; i < memory->plane_count; ++i) {
-        const PlaneSettings& plane = settings.planes[i];
-        auto acquired = settings.memory == MemoryKind::Userptr
-                            ? UserptrMemory::acquire(plane.address, plane.length, traits_.access)
-                            : DmabufMemory::attach(plane.fd, plane.length, traits_.access);
-        memory->planes[i] = V4LFENCE_TRY(std::move(acquired));
+        memory->planes[i] = V4LFENCE_TRY(acquire_plane(settings, i, slot.shape.sizes[i]));
         if (memory->planes[i]->bytes().size() < slot.shape.sizes[i]) {
             return v4lfence::fail(-EINVAL, "a dma-buf is too short for the format");
         }

@@ -19,6 +19,7 @@
 #include <mutex>
 #include <optional>
 
+#include "v4lfence/base/syscall.hpp"
 #include "v4lfence/sync/out_fences.hpp"
 #include "v4lfence/sync/reactor_waits.hpp"
 #include "v4lfence/sync/wake.hpp"
@@ -102,7 +103,9 @@ public:
 
     /// DQBUF, without waiting. Errors: EAGAIN nothing yet; EINVAL the stream is not on; EIO the
     /// queue has failed; EPIPE the last one was returned; EBUSY another thread waits.
-    Result<BufferReport> dequeue();
+    Result<BufferReport> dequeue() { return dequeue(sys::thread_id()); }
+    /// For a thread of another process: `caller` is its name here, negative.
+    Result<BufferReport> dequeue(int caller);
 
     /// What a wait for the next buffer looks at: plain numbers, no object is alive while a thread
     /// waits.
@@ -111,9 +114,11 @@ public:
         std::uint64_t generation = 0;
     };
     /// This thread is the one that waits. Errors: EBUSY; EINVAL the stream is not on.
-    Result<WaitPlan> begin_wait();
+    Result<WaitPlan> begin_wait() { return begin_wait(sys::thread_id()); }
+    Result<WaitPlan> begin_wait(int caller);
     /// Errors: EINVAL the stream has ended meanwhile.
-    Result<> end_wait(const WaitPlan& plan);
+    Result<> end_wait(const WaitPlan& plan) { return end_wait(plan, sys::thread_id()); }
+    Result<> end_wait(const WaitPlan& plan, int caller);
 
     ReadyCounts ready_counts() const;
 
@@ -225,6 +230,8 @@ private:
     };
     Result<> check(unsigned index, const BufferSettings& settings) const;
     Result<> check_planes(const Slot& slot, const BufferSettings& settings) const;
+    Result<std::unique_ptr<PlaneMemory>> acquire_plane(const BufferSettings& settings,
+                                                       unsigned index, std::uint32_t size) const;
     Result<> prepare_memory(Slot& slot, const BufferSettings& settings);
     Result<std::shared_ptr<BufferMemory>> acquire_memory(const Slot& slot,
                                                          const BufferSettings& settings) const;
@@ -241,11 +248,11 @@ private:
     void drop(const Handover& handover);
     void requeue(const Handover& handover, std::shared_ptr<BufferMemory> memory);
 
-    Result<BufferReport> try_dequeue();
+    Result<BufferReport> try_dequeue(int caller);
     std::optional<unsigned> pop_ready();
     void push_ready(unsigned index);
     BufferReport give_back(unsigned index);
-    void leave_wait();
+    void leave_wait(int caller);
     BufferReport report(unsigned index, const SlotView& view) const;
     BufferReport report_locked(unsigned index, const SlotView& view) const;
     void stop(int error);
@@ -298,7 +305,7 @@ private:
     FenceKind likely_kind_ = FenceKind::SyncFile;
 
     Wake waiter_wake_;
-    std::atomic<int> waiter_tid_{0};
+    std::atomic<int> waiter_{0};  ///< A thread's number, or a caller's; 0: nobody waits.
     Sync sync_;
 };
 

@@ -252,7 +252,7 @@ BufferReport Queue::report_locked(unsigned index, const SlotView& view) const {
                            : static_cast<std::uint32_t>(memory->bytes().size());
         plane.offset = report.memory == MemoryKind::Mmap ? offset_of(index, i) : 0;
         plane.address = asked.address;
-        plane.fd = asked.fd;
+        plane.fd = asked.program_fd;
     }
     const bool timed = made || (with_result && !traits_.copies_timestamp);
     report.timestamp_ns = timed ? slot.result.timestamp_ns : slot.settings.timestamp_ns;

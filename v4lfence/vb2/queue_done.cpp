@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "v4lfence/base/syscall.hpp"
 #include "v4lfence/vb2/queue.hpp"
 
 namespace v4lfence {
@@ -102,18 +101,18 @@ std::optional<unsigned> Queue::pop_ready() {
 
 // --- DQBUF ---------------------------------------------------------------------------------------
 
-Result<BufferReport> Queue::dequeue() {
-    auto taken = try_dequeue();
+Result<BufferReport> Queue::dequeue(int caller) {
+    auto taken = try_dequeue(caller);
     if (taken) {
         listener_.ready_changed();
     }
     return taken;
 }
 
-Result<BufferReport> Queue::try_dequeue() {
+Result<BufferReport> Queue::try_dequeue(int caller) {
     const std::lock_guard lock(dqbuf_mutex_);
-    const int waiter = waiter_tid_.load();
-    if (waiter != 0 && waiter != sys::thread_id()) {
+    const int waiter = waiter_.load();
+    if (waiter != 0 && waiter != caller) {
         return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
     }
     const QueueView view = sync_.view();
@@ -163,18 +162,18 @@ BufferReport Queue::give_back(unsigned index) {
     return report;
 }
 
-Result<Queue::WaitPlan> Queue::begin_wait() {
+Result<Queue::WaitPlan> Queue::begin_wait(int caller) {
     const std::lock_guard lock(dqbuf_mutex_);
     V4LFENCE_TRY(waiter_wake_.open());
     int nobody = 0;
-    if (!waiter_tid_.compare_exchange_strong(nobody, sys::thread_id())) {
+    if (!waiter_.compare_exchange_strong(nobody, caller)) {
         return v4lfence::fail(-EBUSY, "another thread waits for a buffer");
     }
     waiter_wake_.begin();
     const QueueView view = sync_.view();
     const ReadyCounts ready = ready_counts();
     if (!view.streaming && view.failure == 0) {
-        leave_wait();
+        leave_wait(caller);
         return v4lfence::fail(-EINVAL, "the stream has ended");
     }
     // What happened before begin() rang no bell.
@@ -185,17 +184,17 @@ Result<Queue::WaitPlan> Queue::begin_wait() {
 }
 
 /// With dqbuf_mutex_. Does nothing where close() has taken the place back.
-void Queue::leave_wait() {
-    if (waiter_tid_.load() == sys::thread_id()) {
+void Queue::leave_wait(int caller) {
+    if (waiter_.load() == caller) {
         waiter_wake_.end();
-        waiter_tid_.store(0);
+        waiter_.store(0);
     }
 }
 
-Result<> Queue::end_wait(const WaitPlan& plan) {
+Result<> Queue::end_wait(const WaitPlan& plan, int caller) {
     {
         const std::lock_guard lock(dqbuf_mutex_);
-        leave_wait();
+        leave_wait(caller);
     }
     // Frames that came for this thread, and that it did not take, are everybody's.
     listener_.ready_changed();
@@ -212,7 +211,7 @@ ReadyCounts Queue::ready_counts() const {
     const std::lock_guard lock(mutex_);
     return ReadyCounts{became_ready_,      ready_ + (returnable ? 1 : 0),
                        last_taken_.load(), view.failure,
-                       view.streaming,     waiter_tid_.load() != 0};
+                       view.streaming,     waiter_.load() != 0};
 }
 
 // --- the stream ----------------------------------------------------------------------------------
@@ -251,7 +250,7 @@ void Queue::close() {
     out_fences_.close();
     sync_.forget_expiry();
     const std::lock_guard no_look(dqbuf_mutex_);
-    if (waiter_tid_.exchange(0) == 0) {
+    if (waiter_.exchange(0) == 0) {
         waiter_wake_.close();
     } else {
         // Who waits for a file that is gone may have no way left to say that it leaves.

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "v4lfence/base/syscall.hpp"
+#include "v4lfence/fence/own_fence.hpp"
 
 namespace v4lfence {
 
@@ -20,6 +21,7 @@ class EventFdContext final : public FenceContext {
 public:
     Result<MintedFence> mint(unsigned /*slot*/) override {
         auto fd = V4LFENCE_TRY(sys::eventfd(0, EFD_NONBLOCK | EFD_SEMAPHORE));
+        V4LFENCE_TRY(mark_own_fence(fd.get()));
         auto end = V4LFENCE_TRY(sys::dup_high(fd.get()));
         return MintedFence{std::move(fd), FencePromise(*this, std::move(end), 0)};
     }
