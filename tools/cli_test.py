@@ -12,7 +12,10 @@ import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
-COMMANDS = ("devices", "stream", "conform")
+sys.path.insert(0, str(TOP / "tools" / "exec"))
+import cli_cases  # noqa: E402
+
+COMMANDS = ("devices", "stream", "conform", "exec", "serve")
 SUCCESS, WRONG_USAGE, MACHINE_LACKS = 0, 2, 77
 MISSING_NODE = "/dev/video-that-is-not-there"
 VIRTUAL = "virtual:camera"
@@ -60,7 +63,7 @@ def check_every_command(checker):
     for command in COMMANDS:
         checker.ends(f"{command}-help", [command, "--help"], SUCCESS, stdout="Examples:")
         checker.ends(f"{command}-help-names-json", [command, "--help"], SUCCESS, stdout="--json")
-        checker.ends(f"{command}-unknown-option", [command, MISSING_NODE, "--no-such-option"],
+        checker.ends(f"{command}-unknown-option", [command, "--no-such-option", MISSING_NODE],
                      WRONG_USAGE, stderr="--no-such-option")
 
 
@@ -155,6 +158,7 @@ def main(arguments):
     check_virtual_devices(checker)
     check_stream(checker)
     check_conform(checker)
+    cli_cases.check_all(checker)
     return 1 if checker.failures else 0
 
 

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <span>
 
 #include "tools/failure.hpp"
 
@@ -19,6 +20,9 @@ struct Command {
 Command add_devices_command(CLI::App& program);
 Command add_stream_command(CLI::App& program);
 Command add_conform_command(CLI::App& program);
+/// `command`: what it is to run, which the parser does not see; see split_command_line().
+Command add_exec_command(CLI::App& program, std::span<char*> command);
+Command add_serve_command(CLI::App& program);
 
 /// Prints the sentence to stderr as `v4lfence COMMAND: ...` and returns the status.
 ExitStatus report_failure(const char* command, const Failure& failure);

@@ -17,7 +17,9 @@ enum class ExitStatus : int {
     JobFailed = 1,
     WrongUsage = 2,
     MachineLacks = 77,  ///< Something the job needs is not on this machine; the message says what.
-    Interrupted = 130,  ///< By SIGINT or SIGTERM, with everything ended well.
+    CannotExecute = 126,  ///< `exec`: the command is there, and cannot be run; as env(1).
+    NotFound = 127,       ///< `exec`: there is no such command; as env(1).
+    Interrupted = 130,    ///< By SIGINT or SIGTERM, with everything ended well.
 };
 
 struct Failure {

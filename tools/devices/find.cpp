@@ -10,6 +10,8 @@
 #include <memory>
 #include <string_view>
 
+#include "tools/exec/device_host.hpp"
+
 namespace v4lfence {
 
 namespace {
@@ -77,7 +79,11 @@ bool natural_less(const std::string& first, const std::string& second) {
 }
 
 std::vector<std::string> virtual_devices() {
-    return {"virtual:camera", "virtual:camera-mplane"};
+    std::vector<std::string> names = virtual_kind_names();
+    for (std::string& name : names) {
+        name.insert(0, "virtual:");
+    }
+    return names;
 }
 
 std::vector<std::string> find_video_nodes() {
