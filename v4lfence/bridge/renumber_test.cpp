@@ -217,6 +217,7 @@ TEST_F(RenumberTest, epoll_registration_by_a_closed_number_is_the_programs_again
     ASSERT_TRUE(sys::read(second_.get(), std::span(&taken, 1)));
 }
 
+// Pins: 1.3
 TEST_F(RenumberTest, rfc_caps_of_the_defaults_show_without_fences) {
     v4l2_capability caps{};
     ASSERT_EQ(ioctl(second_.get(), VIDIOC_QUERYCAP, &caps), 0);
