@@ -62,6 +62,9 @@ struct DeviceCalls {
     int (*get_stats)(CallStats* stats) = nullptr;
     /// A new fence that ends when both have, whatever kinds they are.
     int (*merge)(const char* name, int first, int second) = nullptr;
+
+    /// Somebody stands in front of the C library: the kernel's own node is out of reach.
+    bool preloaded = false;
 };
 
 /// The C library's own.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <optional>
 
+#include "conformance/bounded.hpp"
 #include "conformance/stream.hpp"
 #include "v4lfence/base/syscall.hpp"
 
@@ -169,6 +170,19 @@ Checked<> learn_kernel_fences(Rig& rig, Facts& facts) {
     return {};
 }
 
+/// A preloaded program may get a connection more for each thread that calls at once, and keep it.
+Checked<> learn_connections(Rig& rig) {
+    Stream stream = TRY(Stream::open(rig, {.open_flags = O_RDWR, .fenced = false}));
+    TRY(stream.start());
+    BoundedThread waiter([&stream]() -> Checked<> {
+        (void)stream.try_dequeue();
+        return {};
+    });
+    TRY(waiter.falls_asleep("a blocking DQBUF with nothing queued"));
+    TRY(stream.stop());
+    return waiter.finish("a blocking DQBUF after STREAMOFF");
+}
+
 /// Asks for the fences of the provider, and lets the library open what it keeps open.
 Checked<> learn_fences(Rig& rig, Facts& facts) {
     Stream stream = TRY(Stream::open(rig, {.count = facts.needed()}));
@@ -236,6 +250,9 @@ Checked<Facts> probe_device(const DeviceCalls& calls, const std::string& path,
     Rig rig(calls, path, provider, facts);
     TRY(learn_minimum(rig, facts));
     Rig informed(calls, path, provider, facts);
+    if (calls.preloaded) {
+        TRY(learn_connections(informed));
+    }
     if (facts.query) {
         TRY(learn_fences(informed, facts));
     } else if (TRY(refuses_bad_in_fence(informed))) {

@@ -36,6 +36,9 @@ Checked<Device> Rig::open_raw(int flags) const {
     if (!has_node()) {
         return skipped("there is no kernel's node behind a virtual device");
     }
+    if (calls_.preloaded) {
+        return skipped("a preloaded program has no way to the kernel's own node");
+    }
     if (facts_.fenced && !facts_.query) {
         return skipped("it is the kernel's own node that is judged");
     }

@@ -63,8 +63,15 @@ public:
     /// Opens the node; it is not fenced yet.
     Checked<Device> open(int flags = O_RDWR | O_NONBLOCK) const;
 
-    /// Whether the path is a file, so that there is a kernel's node behind what is judged.
-    bool has_node() const { return !path_.starts_with("virtual:"); }
+    /// Whether there is a kernel's node behind what is judged.
+    bool has_node() const { return !path_.starts_with("virtual:") && facts_.driver != "v4lfence"; }
+
+    /// Whether poll() can say POLLERR. Of a virtual device's file the kernel answers a preloaded
+    /// program, and the file is a socket.
+    bool polls_errors() const { return has_node() || !calls_.preloaded; }
+
+    /// Whether out-fences answer the ioctls of sync_files: to a preloaded program all of them do.
+    bool answers_as_sync_files() const { return facts_.kernel_waitable() || calls_.preloaded; }
 
     /// A node of its own, from the kernel. Skipped where no other than that is judged.
     Checked<Device> open_raw(int flags = O_RDWR | O_NONBLOCK) const;

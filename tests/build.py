@@ -3,7 +3,8 @@
 """Configures and builds one configuration of the tree: build.py CONFIG [TARGET...]
 
 Each lies in build/CONFIG. gcc has everything, and the command is linked as build/v4lfence; the
-others hold the libraries and their unit tests alone.
+others hold the libraries and their unit tests alone, i386 those of 32-bit programs. What is
+preloaded is linked as build/shim/$LIB/libv4lfence-preload.so, with glibc's $LIB, for both.
 Prints one line when it is well, and the compiler's words when it is not.
 """
 
@@ -44,6 +45,9 @@ configs = {
         (("ASAN_OPTIONS", "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"),
          ("UBSAN_OPTIONS", "print_stacktrace=1")),
     ),
+    # Without drivers: what is preloaded to a 32-bit program leaves the devices to a server.
+    "i386": Config(("gcc", "g++"),
+                   _tests_only + ("--cross-file=tests/i386.ini", "-Ddrivers=false")),
     "tsan": Config(
         _clang,
         _sanitized + ("-Db_sanitize=thread",),
@@ -51,6 +55,13 @@ configs = {
         fixed_addresses=True,
     ),
 }
+
+# What $LIB may be to ld.so: Debian's multiarch and biarch.
+_lib_folders = {
+    "gcc": ("lib/x86_64-linux-gnu",),
+    "i386": ("lib/i386-linux-gnu", "lib32"),
+}
+_preloaded = ("shim/libv4lfence-preload.so", "capi/libv4lfence.so.0")
 
 
 def folder_of(name):
@@ -90,15 +101,32 @@ def configure(name, werror):
     _quiet(command, env={**os.environ, "CC": cc, "CXX": cxx})
 
 
+def _link(link, target):
+    target = os.path.relpath(target, link.parent)
+    if not link.is_symlink() or os.readlink(link) != target:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+
+def _link_preloaded(name):
+    for library in _preloaded:
+        file = folder_of(name) / "v4lfence" / library
+        for lib in _lib_folders.get(name, ()):
+            if file.exists():
+                _link(top / "build" / "shim" / lib / file.name, file)
+
+
 def build(name, targets=(), werror=False):
     """Brings `targets` (all, when there are none) of configuration `name` up to date. Raises
     Broken."""
     folder = folder_of(name)
     configure(name, werror)
     _quiet(["ninja", "-C", str(folder), *targets])
-    link = folder.parent / "v4lfence"
-    if (folder / "tools" / "v4lfence").exists() and not link.exists():
-        link.symlink_to(Path(name) / "tools" / "v4lfence")
+    command = folder / "tools" / "v4lfence"
+    if command.exists():
+        _link(folder.parent / "v4lfence", command)
+    _link_preloaded(name)
 
 
 def main():

@@ -18,7 +18,17 @@ packages_vm=(
     qemu-system-x86 busybox-static cpio kmod zstd xz-utils v4l-utils strace
 )
 # shellcheck disable=SC2034
-packages_test=(clang-14 libclang-rt-14-dev git shellcheck make util-linux)
+packages_clients=(
+    v4l-utils strace gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+    gstreamer1.0-plugins-bad ffmpeg python3-opencv util-linux
+)
+# A suite is skipped where one of these cannot be had.
+# shellcheck disable=SC2034
+packages_wanted=(chromium)
+# shellcheck disable=SC2034
+packages_test=(
+    clang-14 libclang-rt-14-dev git shellcheck make util-linux gcc-multilib g++-multilib googletest
+)
 
 say() {
     printf '%s\n' "$*"
@@ -54,10 +64,20 @@ install_packages() {
     [ "$(id -u)" -eq 0 ] || fail 77 "as root: apt-get install ${missing[*]}"
     say "setup: installing ${missing[*]}"
     mkdir -p "$top/build"
-    if ! { DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            "${missing[@]}"; } >"$log" 2>&1; then
+    if ! fetch_packages "${missing[@]}" >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         fail 77 "apt-get could not install them; the whole log is build/setup.log"
+    fi
+}
+
+fetch_packages() {
+    DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# wish_packages NAME...: like install_packages, but goes on without them.
+wish_packages() {
+    if ! (install_packages "$@"); then
+        say "setup: goes on without $*"
     fi
 }

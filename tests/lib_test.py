@@ -42,6 +42,11 @@ class Packages(unittest.TestCase):
         self.assertEqual(status, 77)
         self.assertIn("no network", words)
 
+    def test_it_goes_on_without_what_it_only_wished_for(self):
+        status, lines, words = self.shell("wish_packages chromium; echo on", apt="return 100")
+        self.assertEqual((status, lines[-2:]), (0, ["setup: goes on without chromium", "on"]))
+        self.assertIn("could not install", words)
+
 
 if __name__ == "__main__":
     unittest.main()

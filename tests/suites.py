@@ -29,10 +29,10 @@ class Suite:
 _qemu = ("qemu-system-x86_64",)
 
 
-def _in_guest(script, kernel):
+def _in_guest(script, kernel, timeout_s=300):
     """A script of tests/suites that enters the VM by itself."""
     return Suite(f"{script.replace('_', '-')}-{kernel}", (f"tests/suites/{script}.py", kernel),
-                 where="vm", after=("build",), needs=_qemu)
+                 where="vm", after=("build",), needs=_qemu, timeout_s=timeout_s)
 
 
 suites = [
@@ -45,10 +45,30 @@ suites = [
     Suite("unit-clang", ("tests/unit.py", "clang"), needs=("clang++-14",), timeout_s=1500),
     Suite("unit-asan", ("tests/unit.py", "asan"), needs=("clang++-14",), timeout_s=1500),
     Suite("unit-tsan", ("tests/unit.py", "tsan"), needs=("clang++-14",), timeout_s=1500),
+    # 32-bit programs: the libraries that are preloaded to them, and their unit tests.
+    Suite("build-i386", ("tests/build.py", "i386", "--werror"), after=("build",), timeout_s=1500),
+    Suite("unit-i386", ("tests/unit.py", "i386"), after=("build-i386",), timeout_s=1500),
+    Suite("narrow", ("tests/suites/narrow.py",), after=("build", "build-i386")),
     Suite("examples", ("tests/suites/examples.sh",), after=("build",), needs=("make",)),
     Suite("cli", ("tools/cli_test.py",), after=("build",)),
     Suite("stream-virtual", ("tests/suites/stream_virtual.py",), after=("build",)),
     Suite("conform-virtual", ("tests/suites/conform_virtual.py",), after=("build",)),
+    Suite("shim-traps", ("tests/shim/traps.py",), after=("build",), timeout_s=400),
+    Suite("shim-secure", ("tests/shim/secure.py",), after=("build",), needs=("setpriv", "gcc")),
+    Suite("rfc", ("tests/suites/rfc.py",), after=("build",), timeout_s=400),
+    # Other people's programs, on virtual cameras.
+    Suite("clients-compliance", ("tests/suites/clients_compliance.py",), after=("build",),
+          needs=("v4l2-compliance",)),
+    Suite("clients-ctl", ("tests/suites/clients_ctl.py",), after=("build",), needs=("v4l2-ctl",)),
+    Suite("clients-gst", ("tests/suites/clients_gst.py",), after=("build",),
+          needs=("gst-launch-1.0", "strace")),
+    Suite("clients-ffmpeg", ("tests/suites/clients_ffmpeg.py",), after=("build",),
+          needs=("ffmpeg", "strace")),
+    Suite("clients-opencv", ("tests/suites/clients_opencv.py",), after=("build",)),
+    Suite("clients-chromium", ("tests/suites/clients_chromium.py",), after=("build",),
+          needs=("setpriv",)),
+    Suite("clients-shared", ("tests/suites/clients_shared.py",), after=("build",),
+          needs=("v4l2-ctl", "ffmpeg", "gst-launch-1.0")),
     # The longest first: two at a time then end together.
     _in_guest("uvc", "6.1"),
     _in_guest("uvc", "6.12"),
@@ -64,8 +84,24 @@ suites = [
     _in_guest("unfenced_difference", "6.12"),
     _in_guest("stream_virtual", "6.1"),
     _in_guest("stream_virtual", "6.12"),
+    _in_guest("wrap", "6.1", timeout_s=420),
+    _in_guest("wrap", "6.12", timeout_s=420),
+    # 6.1 has no memory that a virtual camera could export but vgem's.
+    _in_guest("clients_compliance", "6.12"),
+    _in_guest("clients_ctl", "6.12"),
+    _in_guest("clients_gst", "6.12"),
     Suite("unfenced", ("tests/bench/unfenced_check.py",), where="vm", after=("build",),
           needs=(*_qemu, "strace")),
+    Suite("narrow-6.1", ("tests/suites/narrow.py", "6.1"), where="vm",
+          after=("build", "build-i386"), needs=_qemu, timeout_s=480),
+    Suite("narrow-6.12", ("tests/suites/narrow.py", "6.12"), where="vm",
+          after=("build", "build-i386"), needs=_qemu, timeout_s=480),
+    _in_guest("rfc", "6.1"),
+    _in_guest("rfc", "6.12"),
+    Suite("shim-traps-6.1", ("tests/shim/traps.py", "6.1"), where="vm", after=("build",),
+          needs=_qemu),
+    Suite("shim-traps-6.12", ("tests/shim/traps.py", "6.12"), where="vm", after=("build",),
+          needs=_qemu),
     _in_guest("units", "6.1"),
     _in_guest("units", "6.12"),
     Suite("examples-6.1", ("tests/suites/examples.sh", "--vm", "6.1"), where="vm",

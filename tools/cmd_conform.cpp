@@ -2,9 +2,12 @@
 //
 // `v4lfence conform`: judges a device by the cases of the conformance library.
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/sync_file.h>
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -14,6 +17,8 @@
 #include "conformance/runner.hpp"
 #include "tools/commands.hpp"
 #include "tools/video/names.hpp"
+#include "v4lfence/base/syscall.hpp"
+#include "v4lfence/uapi_fences.h"
 #include "v4lfence/v4lfence.h"
 
 namespace v4lfence {
@@ -28,6 +33,7 @@ constexpr const char* footer =
     "  v4lfence conform /dev/video0 --case 'qbuf@*'     those that a glob names\n"
     "  v4lfence conform /dev/video0 --fences vgem --format junit --output report.xml\n"
     "  v4lfence conform /dev/video0 --raw               the node as the kernel has it\n"
+    "  v4lfence exec --wrap /dev/video0 -- v4lfence conform --preloaded /dev/video0\n"
     "\n"
     "Judged is what the device does with fences, and plain videobuf2 behaviour (vb2@*).\n"
     "Nobody else may use it meanwhile. Of a node that knows no fences, as with --raw on\n"
@@ -42,6 +48,7 @@ struct ConformArguments {
     std::string output;
     bool list = false;
     bool raw = false;
+    bool preloaded = false;
     bool json = false;
 };
 
@@ -87,10 +94,41 @@ DeviceCalls library_calls() {
     return calls;
 }
 
+/// What a program of the kernel's interface has: the C library, or who stands in front of it.
+int merge_by_ioctl(const char* name, int first, int second) {
+    sync_merge_data merge{};
+    std::strncpy(merge.name, name, sizeof(merge.name) - 1);
+    merge.fd2 = second;
+    return raw_calls().ioctl(first, SYNC_IOC_MERGE, &merge) < 0 ? -1 : merge.fence;
+}
+
+DeviceCalls preloaded_calls() {
+    DeviceCalls calls = raw_calls();
+    calls.preloaded = true;
+    calls.merge = merge_by_ioctl;
+    return calls;
+}
+
+DeviceCalls chosen_calls(const ConformArguments& arguments) {
+    return arguments.raw ? raw_calls() : arguments.preloaded ? preloaded_calls() : library_calls();
+}
+
+/// Does anybody answer the query for a file that was opened by the C library?
+bool has_preloaded_fences(const std::string& path) {
+    const auto file = sys::open(path.c_str(), O_RDWR | O_NONBLOCK);
+    if (!file) {
+        return false;
+    }
+    v4l2_query_fences fences{};
+    fences.size = sizeof(fences);
+    const auto answer = sys::ioctl(file->get(), VIDIOC_QUERY_FENCES, &fences);
+    return answer || answer.error().code != -ENOTTY;
+}
+
 /// Writes the report as it grows, or once it is whole.
 ExitStatus judge(ConformArguments& arguments) {
     Options& options = arguments.options;
-    options.calls = arguments.raw ? raw_calls() : library_calls();
+    options.calls = chosen_calls(arguments);
     const bool text = arguments.format == "text";
     const FileSink::Format format = arguments.format == "junit" ? to_junit : to_json;
     std::ofstream file;
@@ -143,12 +181,21 @@ ExitStatus run_conform(ConformArguments& arguments) {
                                           "virtual:camera; "
                                           "`v4lfence devices` lists what there is."});
     }
-    if (arguments.raw && is_virtual_device(arguments.options.path)) {
+    if ((arguments.raw || arguments.preloaded) && is_virtual_device(arguments.options.path)) {
+        const char* option = arguments.raw ? "--raw" : "--preloaded";
         return report_failure(
             "conform", {ExitStatus::WrongUsage,
-                        fmt::format("--raw judges a node without v4lfence, and {} is a part of "
-                                    "v4lfence. Leave out --raw.",
-                                    arguments.options.path)});
+                        fmt::format("{0} judges a node without the library's own calls, and {1} is "
+                                    "a name of the library. Leave out {0}.",
+                                    option, arguments.options.path)});
+    }
+    if (arguments.preloaded && !has_preloaded_fences(arguments.options.path)) {
+        return report_failure(
+            "conform",
+            {ExitStatus::MachineLacks,
+             fmt::format("--preloaded: {} has no fences by the C library's calls. Run it by "
+                         "`v4lfence exec`, with --virtual or --wrap for that path.",
+                         arguments.options.path)});
     }
     return judge(arguments);
 }
@@ -176,7 +223,11 @@ Command add_conform_command(CLI::App& program) {
         ->capture_default_str();
     app->add_flag("--slow,!--no-slow", options.slow,
                   "Also the cases that take ten seconds or more (default: yes)");
-    app->add_flag("--raw", arguments->raw, "Judge the kernel's node, without the library");
+    CLI::Option* raw =
+        app->add_flag("--raw", arguments->raw, "Judge the kernel's node, without the library");
+    app->add_flag("--preloaded", arguments->preloaded,
+                  "Judge what a program of `v4lfence exec` sees, by the C library's calls alone")
+        ->excludes(raw);
     app->add_option("--unplug-command", options.unplug_command,
                     "Shell command that unplugs the device; cases that need it run then");
     app->footer(footer);

@@ -62,7 +62,7 @@ Checked<> kind_as_announced(Rig& rig) {
     TRY(stream.queue(0, {.out = true}));
     sync_file_info info{};
     const auto answer = sys::ioctl_retry(stream.out_fence(0), SYNC_IOC_FILE_INFO, &info);
-    if (!rig.facts().kernel_waitable()) {
+    if (!rig.answers_as_sync_files()) {
         CHECK(!answer, "an out-fence that is not kernel-waitable answers SYNC_IOC_FILE_INFO");
         return {};
     }
@@ -146,7 +146,7 @@ Checked<> end_in_queue_order(Rig& rig) {
 }
 
 Checked<> merge_ends_with_the_later(Rig& rig) {
-    if (!rig.facts().kernel_waitable()) {
+    if (!rig.answers_as_sync_files()) {
         return skipped("these out-fences are no sync_files");
     }
     Stream stream = TRY(Stream::open(rig));

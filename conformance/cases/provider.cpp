@@ -261,8 +261,8 @@ Checked<> many_at_once(Rig& rig) {
 
 /// The ioctls of sync_files, of what is none.
 Checked<> no_sync_file_enotty(Rig& rig) {
-    if (rig.facts().kernel_waitable()) {
-        return skipped("these out-fences are sync_files");
+    if (rig.answers_as_sync_files()) {
+        return skipped("these out-fences are sync_files, or answer as such");
     }
     HeldStream held = TRY(hold_first(rig));
     const int fence = held.stream.out_fence(0);

@@ -48,14 +48,14 @@ Checked<TwoStages> two_stages(Rig& rig, bool failing = false) {
 }
 
 Checked<> can_merge(const Rig& rig) {
-    if (!rig.facts().kernel_waitable() && rig.calls().merge == nullptr) {
+    if (!rig.answers_as_sync_files() && rig.calls().merge == nullptr) {
         return skipped("nobody here merges out-fences that are no sync_files");
     }
     return {};
 }
 
 Checked<UniqueFd> merged(const Rig& rig, int first, int second) {
-    if (rig.facts().kernel_waitable()) {
+    if (rig.answers_as_sync_files()) {
         return TRY(merge_sync_files("conform", first, second));
     }
     TRY(can_merge(rig));
@@ -113,7 +113,7 @@ Checked<unsigned> fences_inside(int sync_file) {
 Checked<> with_itself(Rig& rig) {
     TwoStages stages = TRY(two_stages(rig));
     const UniqueFd both = TRY(merged(rig, stages.second_out(), stages.second_out()));
-    if (rig.facts().kernel_waitable()) {
+    if (rig.answers_as_sync_files()) {
         CHECK(TRY(fences_inside(both.get())) == 1, "a merge of one fence with itself has {}",
               TRY(fences_inside(both.get())));
     }
@@ -125,7 +125,7 @@ Checked<> of_merges(Rig& rig) {
     const UniqueFd one = TRY(merged(rig, stages.first_out(), stages.second_out()));
     const UniqueFd other = TRY(merged(rig, stages.second_out(), stages.first_out()));
     const UniqueFd all = TRY(merged(rig, one.get(), other.get()));
-    if (rig.facts().kernel_waitable()) {
+    if (rig.answers_as_sync_files()) {
         const unsigned inside = TRY(fences_inside(all.get()));
         // One timeline needs its last fence alone.
         CHECK(inside == 1 || inside == 2, "a merge of two fences, twice, has {}", inside);
@@ -215,7 +215,7 @@ Checked<> of_no_fence(Rig& rig) {
         for (const bool swapped : {false, true}) {
             const int first = swapped ? wrong : fence;
             const int second = swapped ? fence : wrong;
-            const bool accepted = rig.facts().kernel_waitable()
+            const bool accepted = rig.answers_as_sync_files()
                                       ? merge_sync_files("conform", first, second).has_value()
                                       : rig.calls().merge("conform", first, second) >= 0;
             CHECK(!accepted, "descriptors {} and {} were merged, one of which is no fence", first,
@@ -231,14 +231,22 @@ Checked<> of_no_fence(Rig& rig) {
 }
 
 Checked<> wants_sync_files(const Rig& rig) {
-    if (!rig.facts().kernel_waitable()) {
+    if (!rig.answers_as_sync_files()) {
         return skipped("these out-fences are no sync_files");
     }
     return {};
 }
 
+/// What a kernel's sync_file has and a pipe or an eventfd, answering in its place, has no room for.
+Checked<> wants_kernel_fences(Rig& rig) {
+    if (!rig.facts().kernel_waitable()) {
+        return skipped("these out-fences have no room for a name or the time of their end");
+    }
+    return {};
+}
+
 Checked<> name_is_kept(Rig& rig) {
-    TRY(wants_sync_files(rig));
+    TRY(wants_kernel_fences(rig));
     TwoStages stages = TRY(two_stages(rig));
     constexpr std::string_view name = "a name of thirty-one characters";
     static_assert(name.size() == 31);
@@ -281,7 +289,7 @@ Checked<> info_is_checked(Rig& rig) {
 }
 
 Checked<> end_time_is_told(Rig& rig) {
-    TRY(wants_sync_files(rig));
+    TRY(wants_kernel_fences(rig));
     HeldStream held = TRY(hold_first(rig));
     const std::int64_t before_ns = to_ns(SystemClock().now());
     TRY(release_first(held));

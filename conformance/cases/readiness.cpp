@@ -158,6 +158,9 @@ Checked<> failed_buffer_is_announced(Rig& rig) {
 }
 
 Checked<> stopped_says_error(Rig& rig) {
+    if (!rig.polls_errors()) {
+        return skipped("the file of a virtual device is a socket here, which has no POLLERR");
+    }
     HeldStream held = TRY(hold_all(rig, {.start = false}));
     int revents = held.stream.device().poll(POLLIN, 0);
     CHECK(revents == POLLERR, "poll says {:#x} before STREAMON, expected POLLERR", revents);

@@ -24,6 +24,9 @@ Checked<> poll_says(Stream& stream, short events, int expected, std::string_view
 }
 
 Checked<> poll_follows_stream(Rig& rig) {
+    if (!rig.polls_errors()) {
+        return skipped("the file of a virtual device is a socket here, which has no POLLERR");
+    }
     Stream stream = TRY(open_plain(rig));
     const auto says = [&](int expected, std::string_view when) {
         return poll_says(stream, POLLIN, expected, when);
@@ -45,6 +48,9 @@ Checked<> poll_follows_stream(Rig& rig) {
 }
 
 Checked<> poll_waits_for_qbuf(Rig& rig) {
+    if (!rig.polls_errors()) {
+        return skipped("the file of a virtual device is a socket here, which has no POLLERR");
+    }
     Stream stream = TRY(open_plain(rig));
     TRY(stream.start());
     TRY(poll_says(stream, POLLIN, POLLERR, "streaming, before any QBUF,"));

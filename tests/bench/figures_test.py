@@ -2,6 +2,7 @@
 import unittest
 
 import figures
+import shim_bench
 import unfenced_check
 
 trace = """\
@@ -50,6 +51,31 @@ class Figures(unittest.TestCase):
 
     def test_latencies_leave_out_what_was_not_measured(self):
         self.assertEqual(figures.latencies([10, 20, 30, 40], [15, 0, 25, 41]), [5, 1])
+
+
+class ShimBench(unittest.TestCase):
+    log = ('7 getppid() = 0x1\n7 openat(0x1, 0x2) = 0x3\n7 getppid() = 0x1\n'
+           '7 sendmsg(0x3, 0x4) = 0x1\n8 recvmsg(0x3, 0x4 <unfinished ...>\n'
+           '8 <... recvmsg resumed>) = 0x1\n8 sendto(0x3, 0x4) = 0x1\n7 poll(0x1, 0x1) = 0x1\n'
+           '7 getppid() = 0x1\n7 close(0x3) = 0\n7 getppid() = 0x1\n')
+
+    def test_calls_between_the_markers_are_the_programs_or_the_servers(self):
+        counts = shim_bench.calls_of(self.log)
+        self.assertEqual(counts["program"], {"sendmsg": 1, "poll": 1})
+        self.assertEqual(counts["server"], {"recvmsg": 1, "sendto": 1})
+
+    def test_a_log_without_markers_counts_as_none(self):
+        with self.assertRaises(ValueError):
+            shim_bench.calls_of(self.log.replace("getppid", "getpid"))
+
+    def test_summary_of_strace_is_read_with_and_without_errors(self):
+        text = ("% time     seconds  usecs/call     calls    errors syscall\n"
+                "------ ----------- ----------- --------- --------- ----------------\n"
+                " 99.50    0.000100           5        20         3 ioctl\n"
+                "  0.50    0.000001           1         2           mmap\n"
+                "------ ----------- ----------- --------- --------- ----------------\n"
+                "100.00    0.000101           4        22         3 total\n")
+        self.assertEqual(shim_bench.counted(text), {"ioctl": 20, "mmap": 2})
 
 
 class UnfencedCheck(unittest.TestCase):

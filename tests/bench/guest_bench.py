@@ -17,6 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import figures
+import shim_bench
 
 tracing = Path("/sys/kernel/tracing")
 latency_rounds = 3
@@ -169,6 +170,8 @@ def main():
         "allocations": measure_allocations(guest),
         "given_ns": measure_given(guest),
         "awake_ns": measure_awake(guest),
+        "ctl": shim_bench.measure_ctl(guest.programs.parents[1] / "tools" / "v4lfence",
+                                      guest.node),
     }
     Path(sys.argv[2]).write_text(json.dumps(measured))
     return 0

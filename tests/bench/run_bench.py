@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import figures
+import shim_bench
 
 top = Path(__file__).resolve().parents[2]
 reactor_samples = 3000
@@ -120,7 +121,7 @@ def guest_rows(measured):
         allocations = measured["allocations"]
         rows.append(figures.row(f"vm: allocations per frame, {_said[name]}", allocations[name],
                                 allocations["raw"], "allocations", 0))
-    return rows
+    return rows + shim_bench.ctl_rows(measured["ctl"])
 
 
 # --- measuring ----------------------------------------------------------------------------------
@@ -131,14 +132,16 @@ def measure_host(programs):
     virtual = json.loads(output_of([str(programs / "bench_virtual"),
                                     *figures.benchmark_options]))
     # What the picture shows is the business of a suite; here it would be half of the time.
+    program = programs.parents[1] / "tools" / "v4lfence"
     streamed = json.loads(output_of([
-        str(programs.parents[1] / "tools" / "v4lfence"), "stream", "virtual:camera", "--json",
+        str(program), "stream", "virtual:camera", "--json",
         "--rate", "free", "--size", "1920x1080", "--format", "YUYV", "--pixels", "none",
         "--frames", str(virtual_frames)]))
     woken = json.loads(output_of([str(programs / "bench_wake"), "reactor", str(reactor_samples)]))
     return (fence_rows(report, "host", ("user", "eventfd"))
             + latency_rows("host: in-fence end to reactor's callback", woken["ours"], woken["bare"])
-            + virtual_rows(virtual, streamed))
+            + virtual_rows(virtual, streamed)
+            + shim_bench.host_rows(shim_bench.measure_host(programs, program)))
 
 
 def measure_guest(programs, kernel):
@@ -183,7 +186,7 @@ def main():
             print(f"bench: in the VM, kernel {options.kernel}, one virtual CPU", flush=True)
             measured = measure_guest(programs, options.kernel)
             rows += guest_rows(measured)
-    except (KeyError, OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError, subprocess.SubprocessError) as error:
         print(f"bench: not measured: {error}", file=sys.stderr)
         return 1
     print("\n".join([""] + figures.table(rows)))

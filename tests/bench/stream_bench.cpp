@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -100,6 +101,7 @@ public:
         }
         out_fences_.assign(make_count(), -1);
         frames_.reserve(make_count());
+        pairs_ns_.reserve(make_count());
     }
 
     void begin() {
@@ -115,10 +117,16 @@ public:
             const v4l2_buffer buffer = next();
             frames_.push_back(buffer);
             queue(buffer.index);
+            if (options_.polled) {
+                pairs_ns_.push_back(now_ns() - awake_ns_);
+            }
         }
     }
 
     void end() { capture_.stop(); }
+
+    /// Of a polled stream: how long DQBUF and QBUF took together, of each frame.
+    const std::vector<std::int64_t>& pairs_ns() const { return pairs_ns_; }
 
     std::string wrong_calls() const { return json_of_wrong_calls(capture_); }
 
@@ -134,6 +142,7 @@ private:
         } else {
             do {
                 capture_.wait();
+                awake_ns_ = now_ns();
             } while (!capture_.try_dequeue(buffer));
         }
         if (options_.mode.out && !options_.mode.in) {
@@ -184,6 +193,8 @@ private:
     std::vector<PipeFence> in_fences_;
     std::vector<int> out_fences_;
     std::vector<v4l2_buffer> frames_;
+    std::int64_t awake_ns_ = 0;
+    std::vector<std::int64_t> pairs_ns_;
 };
 
 std::string json_of(const std::vector<v4l2_buffer>& frames) {
@@ -194,6 +205,16 @@ std::string json_of(const std::vector<v4l2_buffer>& frames) {
                            buffer.field, buffer.memory, buffer.m.offset, buffer.reserved2});
     }
     return "[" + text + "]";
+}
+
+/// 0 when there is none.
+std::int64_t median(std::vector<std::int64_t> values) {
+    if (values.empty()) {
+        return 0;
+    }
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
 }
 
 void print(const Options& options, const Usage& before, const Usage& after,
@@ -225,9 +246,12 @@ void measure(const Options& options) {
         ::getppid();
         after = usage();
         stream.end();
+        if (options.polled) {
+            results = ", \"pair_ns\": " + std::to_string(median(stream.pairs_ns()));
+        }
         if (options.results) {
-            results = ", \"results\": " + json_of(stream.frames()) +
-                      ", \"wrong_calls\": " + stream.wrong_calls();
+            results += ", \"results\": " + json_of(stream.frames()) +
+                       ", \"wrong_calls\": " + stream.wrong_calls();
         }
     }
     ::getppid();

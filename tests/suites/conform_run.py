@@ -11,11 +11,12 @@ import guest
 _timeout_s = 200
 
 
-def conform(report, name, node, fences, options, expected):
-    """Judges `node`. `expected` are fields of the JSON report that show the right configuration."""
+def conform(report, name, node, fences, options, expected, program=(guest.program,)):
+    """Judges `node`. `expected` are fields of the JSON report that show the right configuration;
+    `program` is the command, and what starts it."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "report.json"
-        ended = guest.run(guest.program, "conform", node, "--fences", fences, "--format", "json",
+        ended = guest.run(*program, "conform", node, "--fences", fences, "--format", "json",
                           "--output", output, *options, timeout_s=_timeout_s)
         text = output.read_text() if output.exists() else ""
     guest.keep(f"conform-{name.replace('/', '-')}.json", text)
