@@ -7,6 +7,7 @@ import pty
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -268,6 +269,14 @@ def check_devices(checker):
     done = checker.call("exec", *CAMERA, "--", "sh", "-c", look)
     checker.tell("exec-device-is-there",
                  expected((done.stdout, done.stderr), ("character special file 51:50\n", "")))
+    second = "import os; print([os.fstat(n).st_rdev % 256 for n in (os.open({!r}, os.O_RDWR), {})])"
+    first = (f"import os, sys; fd = os.open('/dev/video81', os.O_RDWR); os.set_inheritable(fd, 1);"
+             f"look = {second!r}.format(f'/proc/self/fd/{{fd}}', fd);"
+             "os.execv(sys.executable, [sys.executable, '-c', look])")
+    done = checker.call("exec", *CAMERA, "--virtual", "camera=/dev/video81", "--", sys.executable,
+                        "-c", first)
+    checker.tell("exec-inherited-descriptor-is-its-device",
+                 expected((done.stdout, done.stderr), ("[81, 81]\n", "")))
     inner = [checker.program, "exec", "--virtual", "camera=/dev/video81", "--"]
     done = checker.call("exec", *CAMERA, "--", *inner, "sh", "-c",
                         "test -c /dev/video81 && ! test -e /dev/video80")

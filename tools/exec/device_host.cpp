@@ -43,13 +43,12 @@ Result<DeviceHost> DeviceHost::listen(const std::string& address,
     parts->provider = options.provider;
     parts->server = V4LFENCE_TRY(remote::Server::listen(
         address, {.provider = parts->provider.c_str(), .rfc_caps = options.rfc_caps}));
-    unsigned number = 0;
     for (const HostedDevice& each : devices) {
         const VirtualKind* kind = find_virtual_kind(each.kind);
         if (kind == nullptr) {
             return fail(-ENOENT, "no virtual device of this kind");
         }
-        auto driver = V4LFENCE_TRY(kind->make(number++));
+        auto driver = V4LFENCE_TRY(kind->make(each.minor));
         auto device =
             V4LFENCE_TRY(VideoDevice::create(std::move(driver), parts->core, parts->makers));
         parts->server->add(each.path, std::move(device));

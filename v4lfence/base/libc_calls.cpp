@@ -9,7 +9,13 @@
 
 namespace v4lfence {
 
-constinit LibcCalls libc{::open, ::close,  ::ioctl, ::fcntl,  ::read,      ::write,
-                         ::mmap, ::munmap, ::poll,  ::select, ::epoll_ctl, ::fstat};
+namespace {
+
+void keep_nothing(int) {}
+
+}  // namespace
+
+constinit LibcCalls libc{::open,   ::close, ::ioctl,  ::fcntl,     ::read,  ::write,     ::mmap,
+                         ::munmap, ::poll,  ::select, ::epoll_ctl, ::fstat, keep_nothing};
 
 }  // namespace v4lfence

@@ -28,6 +28,9 @@ struct LibcCalls {
     int (*select)(int, fd_set*, fd_set*, fd_set*, timeval*);
     int (*epoll_ctl)(int, int, int, epoll_event*);
     int (*fstat)(int, struct stat*);
+    /// The number outlives the call that made it, and is no concern of the program's until it is
+    /// closed by `close`.
+    void (*keep)(int);
 };
 
 /// The ones this library is linked to, until the shim has put in those that come after itself:

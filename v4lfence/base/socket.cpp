@@ -62,22 +62,28 @@ Result<Address> parse_address(std::string_view text) {
     return address;
 }
 
-Result<UniqueFd> message_socket() {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+/// `flags`: SOCK_NONBLOCK or none.
+Result<UniqueFd> message_socket(int flags = 0) {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
     if (!fd) {
         return fail_errno("socket");
     }
     return fd;
 }
 
-/// Removes a socket that was left behind. Errors: EADDRINUSE it is in use, or something else.
+/// Removes a socket that was left behind, if it is still there. Never waits: a listener whose
+/// queue is full says EAGAIN. Errors: EADDRINUSE it is in use, or something else.
 Result<> remove_stale(const Address& address) {
-    const UniqueFd probe = V4LFENCE_TRY(message_socket());
+    const UniqueFd probe = V4LFENCE_TRY(message_socket(SOCK_NONBLOCK));
     struct stat info {};
     if (::lstat(&address.name.sun_path[0], &info) == 0 && !S_ISSOCK(info.st_mode)) {
         return fail(-EADDRINUSE, "a file that is no socket");
     }
-    if (::connect(probe.get(), address.get(), address.size) == 0 || errno != ECONNREFUSED) {
+    const int status = ::connect(probe.get(), address.get(), address.size);
+    if (status < 0 && errno == ENOENT) {
+        return {};  // Who had it has just removed it.
+    }
+    if (status == 0 || errno != ECONNREFUSED) {
         return fail(-EADDRINUSE, "somebody listens there");
     }
     if (::unlink(&address.name.sun_path[0]) < 0 && errno != ENOENT) {
@@ -192,13 +198,15 @@ bool stands_for_file(int fd) {
 
 Result<UniqueFd> listen_at(std::string_view text) {
     const Address address = V4LFENCE_TRY(parse_address(text));
-    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    UniqueFd fd = V4LFENCE_TRY(message_socket(SOCK_NONBLOCK));
     // The mode that the path is made with is that of the socket.
-    if (!fd || ::fchmod(fd.get(), S_IRUSR | S_IWUSR) < 0) {
+    if (::fchmod(fd.get(), S_IRUSR | S_IWUSR) < 0) {
         return fail_errno("socket");
     }
     int status = ::bind(fd.get(), address.get(), address.size);
-    if (status < 0 && errno == EADDRINUSE && address.is_path()) {
+    for (int attempt = 1;
+         status < 0 && errno == EADDRINUSE && address.is_path() && attempt < bind_attempts_max;
+         ++attempt) {
         V4LFENCE_TRY(remove_stale(address));
         status = ::bind(fd.get(), address.get(), address.size);
     }

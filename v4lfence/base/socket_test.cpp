@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <string>
+#include <vector>
 
 #include "v4lfence/base/socket.hpp"
 #include "v4lfence/base/syscall.hpp"
@@ -159,6 +163,28 @@ TEST(MessageSocket, lost_descriptors_and_bytes_are_errors) {
               -EMSGSIZE);
     const std::array bad{9999};
     EXPECT_EQ(sys::send_message(program->get(), parts, bad, sys::Waiting::No).error().code, -EBADF);
+}
+
+TEST(MessageSocket, path_of_a_listener_that_is_busy_is_not_waited_for) {
+    const std::string path =
+        ::testing::TempDir() + "/v4lfence-socket-test-" + std::to_string(::getpid());
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    ASSERT_LT(path.size(), sizeof name.sun_path);
+    std::copy(path.begin(), path.end(), &name.sun_path[0]);
+    const auto* const address = reinterpret_cast<const sockaddr*>(&name);
+    const UniqueFd busy(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::bind(busy.get(), address, sizeof name), 0);
+    ASSERT_EQ(::listen(busy.get(), 0), 0);
+    std::vector<UniqueFd> waiting;
+    int status = 0;
+    while (status == 0) {
+        waiting.emplace_back(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        status = ::connect(waiting.back().get(), address, sizeof name);
+    }
+    ASSERT_EQ(errno, EAGAIN) << "its queue is full";
+    EXPECT_EQ(sys::listen_at(path).error().code, -EADDRINUSE);
+    ::unlink(path.c_str());
 }
 
 TEST(MessageSocket, address_is_one_and_of_one_listener) {

@@ -19,6 +19,7 @@
 #include <array>
 #include <charconv>
 #include <csignal>
+#include <utility>
 
 #include "v4lfence/base/libc_calls.hpp"
 
@@ -47,6 +48,13 @@ Result<UniqueFd> owned(int fd, const char* where) {
         return fail_errno(where);
     }
     return UniqueFd(fd);
+}
+
+UniqueFd kept(UniqueFd fd) {
+    if (fd) {
+        libc.keep(fd.get());
+    }
+    return fd;
 }
 
 Result<UniqueFd> dup_lowest(int fd, int command) {
@@ -98,20 +106,20 @@ Result<UniqueFd> dup_high(int fd) {
     const int copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, high_fd_min);
     // EINVAL: the limit is below; EMFILE: none is free up there.
     if (copy < 0 && (errno == EINVAL || errno == EMFILE)) {
-        return dup(fd);
+        return dup(fd).map(kept);
     }
-    return owned(copy, "dup");
+    return owned(copy, "dup").map(kept);
 }
 
 UniqueFd move_high(UniqueFd fd) {
     if (fd.get() >= high_fd_min) {
-        return fd;
+        return kept(std::move(fd));
     }
     const int copy = libc.fcntl(fd.get(), F_DUPFD_CLOEXEC, high_fd_min);
     if (copy >= 0) {
         fd.reset(copy);
     }
-    return fd;
+    return kept(std::move(fd));
 }
 
 Result<Pipe> pipe(int flags) {
@@ -146,6 +154,10 @@ Result<UniqueFd> sealed_memory(const char* name, std::size_t size) {
         return fail_errno("fcntl");
     }
     return memory;
+}
+
+Result<> seal_size(int fd) {
+    return checked(libc.fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL), "fcntl");
 }
 
 Result<> seal_for_readers(int fd) {

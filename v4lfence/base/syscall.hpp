@@ -62,6 +62,9 @@ Result<UniqueFd> eventfd(unsigned initial, int flags);
 
 /// Anonymous memory of `size` bytes that can no longer shrink, as /dev/udmabuf wants it.
 Result<UniqueFd> sealed_memory(const char* name, std::size_t size);
+/// Of such memory that is for good, whoever has its descriptor: it cannot grow either, nobody can
+/// seal it further, and everybody can go on writing to it.
+Result<> seal_size(int fd);
 /// Of such memory that is mapped already: no other mapping can write to it, nor can write(), and
 /// its size and its seals stay. Errors: EINVAL the kernel is older than 5.1.
 Result<> seal_for_readers(int fd);

@@ -141,6 +141,9 @@ void BridgeFile::note_stream(std::uint32_t type, bool on) {
 Result<> BridgeFile::become_fenced() {
     const std::lock_guard lock(queues_mutex_);
     if (!fenced()) {
+        const auto info = V4LFENCE_TRY(sys::fstat(fd_.load()));
+        device_ = info.st_dev;
+        inode_ = info.st_ino;
         core_ = &context_.core();
         context_.count_fenced();
         fenced_.store(true, std::memory_order_release);
@@ -401,11 +404,21 @@ BridgeFile::TypedExpiry BridgeFile::last_expiry() const {
 
 // --- the end -------------------------------------------------------------------------------------
 
+/// As far as it can be told: another open() of the same node is not.
+bool BridgeFile::is_still_there() const {
+    if (!fenced()) {
+        return true;
+    }
+    const auto info = sys::fstat(fd_.load());
+    return info && info->st_dev == device_ && info->st_ino == inode_;
+}
+
 void BridgeFile::close() {
     if (!dead_.load()) {
+        const bool reachable = is_still_there();
         for (std::uint32_t type = 1; type < buffer_types; ++type) {
             if (BridgeQueue* queue = existing_queue(type)) {
-                queue->close();
+                reachable ? queue->close() : queue->close_unreachable();
             }
         }
         context_.remove(*this);

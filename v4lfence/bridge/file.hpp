@@ -89,6 +89,7 @@ private:
     BridgeQueue* existing_queue(std::uint32_t type) const;
     void note_stream(std::uint32_t type, bool on);
     void refresh_orders(int fd);
+    bool is_still_there() const;
     bool renumber_at_rest(int left);
 
     // DeviceWatch and its eye on the kernel's descriptor.
@@ -122,7 +123,9 @@ private:
     std::mutex queues_mutex_;  ///< Guards the making of queues.
     std::array<std::atomic<BridgeQueue*>, buffer_types> queues_{};
     Core* core_ = nullptr;  ///< Set when the file becomes fenced.
-    Core::LoopUse loop_;    ///< Since its first fence. Guarded by queues_mutex_.
+    dev_t device_ = 0;      ///< With inode_, what the numbers led to by then.
+    ino_t inode_ = 0;
+    Core::LoopUse loop_;  ///< Since its first fence. Guarded by queues_mutex_.
     std::atomic<bool> keeps_loop_{false};
 
     std::mutex watch_mutex_;

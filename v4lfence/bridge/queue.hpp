@@ -94,6 +94,8 @@ public:
     void fail(int error) { sync_.fail_queue(error); }
     /// The file is being closed and the kernel's queue has been stopped.
     void close();
+    /// The same where the program's number has become another file, which must hear of nothing.
+    void close_unreachable();
 
     QueueView view() const { return sync_.view(); }
     bool has_returnable() const { return sync_.shows_failed(); }

@@ -136,6 +136,14 @@ void BridgeQueue::close() {
     }
 }
 
+void BridgeQueue::close_unreachable() {
+    const std::lock_guard lock(queueing_mutex_);
+    const Sync::Pause pause(sync_);
+    watch_.pause();
+    const std::lock_guard no_dqbuf(dqbuf_mutex_);
+    sync_.cancel(-ECANCELED);
+}
+
 // --- what is to be seen --------------------------------------------------------------------------
 
 Result<> BridgeQueue::querybuf(int by, v4l2_buffer& buffer) {

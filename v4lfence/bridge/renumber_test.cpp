@@ -9,8 +9,10 @@
 
 #include <array>
 #include <atomic>
+#include <cstdarg>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "v4lfence/bridge/context.hpp"
@@ -32,7 +34,11 @@ protected:
         second_ = *sys::dup(first_.get());
         file_ = std::make_unique<BridgeFile>(context_, first_.get(), dev_t{1});
     }
-    void TearDown() override { file_->close(); }
+    void TearDown() override {
+        if (file_) {
+            file_->close();
+        }
+    }
 
     int ioctl(int fd, std::uint32_t request, void* argument) {
         const auto answer = file_->ioctl(fd, request, argument, Look());
@@ -187,6 +193,37 @@ TEST_F(RenumberTest, numbers_come_and_go_under_load) {
     }
     program.join();
     EXPECT_EQ(file_->fd(), second_.get());
+}
+
+decltype(LibcCalls::ioctl) counted_ioctl = nullptr;
+unsigned ioctls = 0;
+
+int count_ioctl(int fd, unsigned long request, ...) {
+    std::va_list arguments;
+    va_start(arguments, request);
+    void* const argument = va_arg(arguments, void*);
+    va_end(arguments);
+    ++ioctls;
+    return counted_ioctl(fd, request, argument);
+}
+
+// Pins: 5.4
+TEST_F(RenumberTest, close_of_a_number_that_is_another_file_stops_nothing_there) {
+    const UniqueFd fence = queue(first_.get(), 0);
+    ASSERT_TRUE(fence);
+    ASSERT_EQ(stream(first_.get()), 0);
+    const UniqueFd other = *sys::eventfd(0, 0);
+    ASSERT_GE(::dup2(other.get(), first_.get()), 0);
+    counted_ioctl = std::exchange(libc.ioctl, count_ioctl);
+    ioctls = 0;
+    file_->close();
+    file_.reset();
+    libc.ioctl = counted_ioctl;
+    EXPECT_EQ(ioctls, 0U);
+    const auto ended = Fence::import(fence.get(), DmaBufAccess::Write);
+    ASSERT_TRUE(ended);
+    EXPECT_EQ(ended->status.state, FenceState::Failed);
+    EXPECT_EQ(node_.given(), 1U) << "the kernel's file is not ours any more";
 }
 
 // Pins: 6.4

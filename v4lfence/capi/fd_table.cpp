@@ -54,6 +54,10 @@ File* FdTable::put(int fd, File& file) {
 
 Result<File*> FdTable::share(int from, int to) {
     const std::lock_guard lock(numbers_mutex_);
+    return share_locked(from, to);
+}
+
+Result<File*> FdTable::share_locked(int from, int to) {
     Entry* const source = entry(from);
     File* const file = source != nullptr ? source->file.load() : nullptr;
     if (file == nullptr) {

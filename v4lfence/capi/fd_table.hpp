@@ -68,11 +68,27 @@ public:
     /// calls that are inside: not for one of its own thread's.
     File* take(int fd);
 
-    /// A number, other than `but`, for which `matches(number, file)` says yes; -1: there is none.
-    /// `matches` calls nothing of the table.
+    /// `to` is one more number of a file for which `matches(number, file)` says yes, and which has
+    /// that number until `to` is it too. `matches` calls nothing of the table. Returns as share().
+    /// Errors: EBADF there is none by another number.
+    template <class Matches>
+    Result<File*> share_where(int to, Matches matches) {
+        const std::lock_guard lock(numbers_mutex_);
+        return share_locked(find_number(to, matches), to);
+    }
+
+    /// Before anything of a file is locked for it.
+    void lock_for_fork() { numbers_mutex_.lock(); }
+    void unlock_after_fork() { numbers_mutex_.unlock(); }
+    /// In a forked child: the calls under way were other threads' of the parent.
+    void forget_users() noexcept;
+
+private:
+    using Chunk = std::array<Entry, chunk_size>;
+
+    /// A number, other than `but`; -1: there is none.
     template <class Matches>
     int find_number(int but, Matches matches) const {
-        const std::lock_guard lock(numbers_mutex_);
         int number = 0;
         for (const auto& place : chunks_) {
             const Chunk* chunk = place.load(std::memory_order_acquire);
@@ -87,15 +103,7 @@ public:
         }
         return -1;
     }
-
-    /// Before anything of a file is locked for it.
-    void lock_for_fork() { numbers_mutex_.lock(); }
-    void unlock_after_fork() { numbers_mutex_.unlock(); }
-    /// In a forked child: the calls under way were other threads' of the parent.
-    void forget_users() noexcept;
-
-private:
-    using Chunk = std::array<Entry, chunk_size>;
+    Result<File*> share_locked(int from, int to);
 
     Entry* entry(int fd) const;
     Entry& make_entry(int fd);

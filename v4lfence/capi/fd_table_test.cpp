@@ -202,11 +202,44 @@ TEST_F(FdTableTest, number_is_found_by_its_file) {
     table_->put(7, *file);
     EXPECT_TRUE(table_->share(7, 1500));
     const auto is_it = [file](int, const File& seen) { return &seen == file; };
-    EXPECT_EQ(table_->find_number(-1, is_it), 7);
-    EXPECT_EQ(table_->find_number(7, is_it), 1500);
+    EXPECT_EQ(table_->share_where(9, is_it), nullptr);
+    EXPECT_EQ(&*table_->find(9), file);
+    EXPECT_EQ(table_->share_where(9, is_it), nullptr) << "again";
     EXPECT_EQ(table_->take(7), nullptr);
-    EXPECT_EQ(table_->find_number(1500, is_it), -1);
-    end(table_->take(1500));
+    EXPECT_EQ(table_->take(1500), nullptr);
+    EXPECT_EQ(table_->share_where(9, is_it).error().code, -EBADF) << "by itself alone";
+    end(table_->take(9));
+    EXPECT_FALSE(table_->share_where(9, is_it));
+}
+
+TEST_F(FdTableTest, number_that_was_found_is_that_file_until_it_is_shared) {
+    const auto node_of = [](const File& file) {
+        return static_cast<const BridgeFile&>(file).node();
+    };
+    std::atomic<bool> done{false};
+    // 7 is a file that is looked for, and another, in turn.
+    std::thread other([&] {
+        for (dev_t node = 1; !done.load(); node = 3 - node) {
+            table_->put(
+                7, *std::make_unique<BridgeFile>(context_, pipe_.read_end.get(), node).release());
+            if (File* const last = table_->take(7)) {
+                end(last);
+            }
+        }
+    });
+    unsigned wrong = 0;
+    for (unsigned found = 0; found < 3000;) {
+        if (table_->share_where(8, [&](int, const File& file) { return node_of(file) == 1; })) {
+            ++found;
+            wrong += node_of(*table_->find(8)) == 1 ? 0 : 1;
+            if (File* const last = table_->take(8)) {
+                end(last);
+            }
+        }
+    }
+    done = true;
+    other.join();
+    EXPECT_EQ(wrong, 0U);
 }
 
 TEST_F(FdTableTest, last_number_waits_for_calls_by_any) {

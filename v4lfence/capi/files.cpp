@@ -21,6 +21,7 @@
 #include "v4lfence/capi/process.hpp"
 #include "v4lfence/capi/sync_ioctl.hpp"
 #include "v4lfence/capi/wait.h"
+#include "v4lfence/remote/connection.hpp"
 #include "v4lfence/uapi/native_call.hpp"
 #include "v4lfence/v4lfence.h"
 
@@ -73,11 +74,12 @@ void leave(void* place) {
     (void)end_wait(*static_cast<Place*>(place));
 }
 
-/// Waits without a lock. 0 when it is worth another look.
-int wait_for_news(Place& place, bool* kernel_ready) {
+/// Waits without a lock, and may be cancelled as the thread may be otherwise. 0 when it is worth
+/// another look.
+int wait_for_news(Place& place, const remote::DeferredCancellation& deferred, bool* kernel_ready) {
     const WaitPlan& plan = place.plan;
     pollfd fds[2] = {{plan.wake_fd, POLLIN, 0}, {plan.kernel_fd, plan.kernel_events, 0}};
-    const int ready = v4lfence_wait_in_poll(libc.poll, fds, 2, leave, &place);
+    const int ready = v4lfence_wait_in_poll(libc.poll, fds, 2, deferred.before(), leave, &place);
     *kernel_ready = ready > 0 && fds[1].revents != 0;
     return ready < 0 ? -errno : 0;
 }
@@ -94,6 +96,8 @@ using Looked = std::optional<Seen>;
 template <class LookInside>
 std::int64_t call_blocking(const Which& which, const Awaited& awaited,
                            const LookInside& look_inside) {
+    // From the beginning of a wait on there is a place to leave, and a look may have taken a frame.
+    const remote::DeferredCancellation deferred;
     while (true) {
         const auto plan = begin_wait(which, awaited);
         if (!plan) {
@@ -101,7 +105,7 @@ std::int64_t call_blocking(const Which& which, const Awaited& awaited,
         }
         Place place{which, awaited, *plan};
         bool kernel_ready = false;
-        const int interrupted = wait_for_news(place, &kernel_ready);
+        const int interrupted = wait_for_news(place, deferred, &kernel_ready);
         const Look look{kernel_ready, plan->generation};
         // The place of the one waiter is kept until the look is over.
         Result<FileAnswer> answer = fail(interrupted, "poll");

@@ -29,8 +29,15 @@ void bury(File* stale) {
 /// One more number of a file that we have, if there is such a one.
 template <class Matches>
 bool join(int fd, Matches matches) {
-    const int known = process().files.find_number(fd, matches);
-    return known >= 0 && share(known, fd);
+    if (!FdTable::fits(fd)) {
+        return false;
+    }
+    const auto stale = process().files.share_where(fd, matches);
+    if (!stale) {
+        return false;
+    }
+    bury(*stale);
+    return true;
 }
 
 bool is_socket_file(const File& file, std::uint64_t cookie) {

@@ -2,8 +2,13 @@
 //
 // What the shim of a preloaded program calls: shim/abi.h over the same files as v4lfence.h.
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <memory>
 #include <span>
 
 #include "v4lfence/base/libc_calls.hpp"
@@ -45,6 +50,33 @@ void same_file(int from, int to) {
     errno = error;
 }
 
+void* leave(int fd) {
+    File* const last = process().files.take(fd);
+    if (last != nullptr) {
+        last->close();
+    }
+    return last;
+}
+
+void left(void* file) {
+    const int error = errno;
+    const std::unique_ptr<File> last(static_cast<File*>(file));
+    if (last) {
+        last->closed();
+    }
+    errno = error;
+}
+
+std::atomic<pid_t> attached_process{0};
+
+void note_process() {
+    attached_process.store(::getpid());
+}
+
+int is_this_process() {
+    return ::getpid() == attached_process.load() ? 1 : 0;
+}
+
 int ioctl_of(int fd, unsigned long request, void* argument) {
     return v4lfence_ioctl(fd, request, argument);
 }
@@ -67,6 +99,9 @@ constexpr v4lfence_shim_calls calls{
     .open_virtual = open_virtual,
     .take_over = take_over,
     .same_file = same_file,
+    .leave = leave,
+    .left = left,
+    .is_this_process = is_this_process,
     .ioctl = ioctl_of,
     .close = v4lfence_close,
     .mmap = v4lfence_mmap,
@@ -92,7 +127,8 @@ LibcCalls as_found(const v4lfence_libc& found) {
             .poll = found.poll,
             .select = found.select,
             .epoll_ctl = found.epoll_ctl,
-            .fstat = found.fstat};
+            .fstat = found.fstat,
+            .keep = found.keep};
 }
 
 void apply(const v4lfence_shim_settings& settings) {
@@ -119,6 +155,8 @@ v4lfence_shim_attach(unsigned version, const struct v4lfence_libc* found,
         return nullptr;
     }
     libc = as_found(*found);
+    note_process();
+    ::pthread_atfork(nullptr, nullptr, note_process);
     apply(*settings);
     return &calls;
 }

@@ -8,14 +8,21 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
+#include <utility>
+#include <vector>
 
+#include "v4lfence/base/libc_calls.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/shim/abi.h"
 #include "v4lfence/v4lfence.h"
@@ -60,13 +67,19 @@ int counted_poll(pollfd* fds, nfds_t count, int timeout_ms) {
     return ::poll(fds, count, timeout_ms);
 }
 
+std::vector<int> kept;
+
+void keep(int fd) {
+    kept.push_back(fd);
+}
+
 constexpr const char* wrapped_path = "/dev/zero";
 constexpr const char* other_path = "/dev/null";
 
 const v4lfence_shim_calls& attach(bool rfc_caps = false) {
-    const v4lfence_libc libc{::open,       counted_close, counted_ioctl, counted_fcntl,
-                             ::read,       ::write,       ::mmap,        ::munmap,
-                             counted_poll, ::select,      ::epoll_ctl,   ::fstat};
+    const v4lfence_libc libc{::open,      counted_close, counted_ioctl, counted_fcntl, ::read,
+                             ::write,     ::mmap,        ::munmap,      counted_poll,  ::select,
+                             ::epoll_ctl, ::fstat,       keep};
     v4lfence_shim_settings settings{};
     settings.rfc_caps = rfc_caps ? 1 : 0;
     struct stat node {};
@@ -186,6 +199,70 @@ TEST(ShimEntry, number_that_becomes_another_file_ends_what_it_was) {
         shim.same_file(first, second);
         EXPECT_EQ(fenced_files(), 0U);
         EXPECT_EQ(shim.is_ours(second), 1);
+    });
+}
+
+TEST(ShimEntry, number_that_is_about_to_become_another_file_ends_what_it_is) {
+    in_child([] {
+        const auto& shim = attach();
+        const int fd = ::open(wrapped_path, O_RDWR);
+        ASSERT_EQ(shim.take_over(fd), 1);
+        ASSERT_EQ(v4lfence_set_deadline(fd, 1000), 0);
+        const int copy = ::dup(fd);
+        shim.same_file(fd, copy);
+        EXPECT_EQ(shim.leave(fd), nullptr) << "it goes on by its other number";
+        EXPECT_EQ(fenced_files(), 1U);
+        errno = 4711;
+        void* const left = shim.leave(copy);
+        EXPECT_NE(left, nullptr);
+        EXPECT_EQ(fenced_files(), 0U);
+        EXPECT_GE(::fcntl(copy, F_GETFD), 0) << "nothing is closed";
+        shim.left(left);
+        EXPECT_EQ(errno, 4711);
+        EXPECT_EQ(shim.is_ours(copy), 0);
+        EXPECT_EQ(shim.leave(copy), nullptr);
+    });
+}
+
+TEST(ShimEntry, child_is_this_process_when_fork_made_it) {
+    in_child([] {
+        const auto& shim = attach();
+        EXPECT_EQ(shim.is_this_process(), 1);
+        in_child([&shim] { EXPECT_EQ(shim.is_this_process(), 1); });
+        // Which knows nothing of handlers.
+        const auto child = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+        if (child == 0) {
+            ::_exit(shim.is_this_process());
+        }
+        int status = -1;
+        ASSERT_EQ(::waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0);
+    });
+}
+
+TEST(ShimEntry, numbers_that_outlive_a_call_are_kept_wherever_they_lie) {
+    in_child([] {
+        attach();
+        int fence = -1;
+        v4lfence_promise* const promise = v4lfence_promise_create("user", &fence);
+        EXPECT_FALSE(kept.empty()) << "the end of its pipe";
+        EXPECT_EQ(std::find(kept.begin(), kept.end(), fence), kept.end());
+        v4lfence_promise_end(promise, 0);
+        libc.keep = keep;  // This program has the wrappers a second time.
+        const auto end = *sys::eventfd(0, 0);
+        const auto high = *sys::dup_high(end.get());
+        EXPECT_GE(high.get(), 512);
+        const auto moved = sys::move_high(std::move(*sys::dup(end.get())));
+        const auto again = sys::move_high(std::move(*sys::dup_high(end.get())));
+        const rlimit few{256, 256};
+        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+        const auto low = *sys::dup_high(end.get());
+        EXPECT_LT(low.get(), 256);
+        const auto unmoved = sys::move_high(std::move(*sys::dup(end.get())));
+        for (const UniqueFd* each : {&high, &moved, &again, &low, &unmoved}) {
+            EXPECT_NE(std::find(kept.begin(), kept.end(), each->get()), kept.end()) << each->get();
+        }
+        EXPECT_EQ(std::find(kept.begin(), kept.end(), end.get()), kept.end());
     });
 }
 

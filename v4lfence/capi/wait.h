@@ -14,10 +14,11 @@ extern "C" {
 
 typedef int (*v4lfence_poll_call)(struct pollfd *fds, nfds_t count, int timeout_ms);
 
-/* `poll_call`, which is poll(), without a time-out. `cancelled(place)` is called if the thread ends
- * in it. */
+/* `poll_call`, which is poll(), without a time-out. The caller has put cancellation off; only while
+ * `cancelled(place)` is what the end of the thread calls is it what it was `before`, as
+ * pthread_setcancelstate() says it. */
 int v4lfence_wait_in_poll(v4lfence_poll_call poll_call, struct pollfd *fds, nfds_t count,
-			  void (*cancelled)(void *), void *place);
+			  int before, void (*cancelled)(void *), void *place);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,8 @@
 
 #include "v4lfence/remote/client.hpp"
 
+#include <sys/eventfd.h>
+
 #include <algorithm>
 #include <functional>
 #include <iterator>
@@ -91,12 +93,26 @@ Result<Client::Lease> Client::lease_another(const WakeOf& wanted) {
 Result<Client::Lease> Client::connect() {
     const std::uint64_t generation = this->generation();
     const std::uint64_t space = V4LFENCE_TRY(space_id());
-    auto connection = V4LFENCE_TRY(Connection::open(address_, space));
-    const std::lock_guard lock(mutex_);
-    if (generation == this->generation()) {
-        connections_.push_back({connection, State::Lent, 0});
+    const int spare = V4LFENCE_TRY(spare_fd());
+    auto connection = V4LFENCE_TRY(Connection::open(address_, spare));
+    {
+        // Before anything is said: a fork() by another thread is to find it.
+        const std::lock_guard lock(mutex_);
+        if (generation == this->generation()) {
+            connections_.push_back({connection, State::Lent, 0});
+        }
     }
-    return Lease(*this, std::move(connection));
+    Lease lease(*this, std::move(connection));
+    V4LFENCE_TRY(lease->say_hello(space));
+    return lease;
+}
+
+Result<int> Client::spare_fd() {
+    const std::lock_guard lock(mutex_);
+    if (!spare_) {
+        spare_ = sys::move_high(V4LFENCE_TRY(sys::eventfd(0, EFD_NONBLOCK)));
+    }
+    return spare_.get();
 }
 
 /// Closes what it closes with no lock held.
@@ -193,9 +209,6 @@ Result<std::unique_ptr<RemoteFile>> Client::attach(int fd) {
     const Lease lease = V4LFENCE_TRY(ask(message));
     Incoming<Reply>& answer = lease->answer();
     const Reply& reply = answer.head();
-    if (reply.error == not_our_file) {
-        return fail(-ENODEV, "another server's");
-    }
     V4LFENCE_TRY(error_of(reply));
     const UniqueFd page = answer.next_descriptor();
     return RemoteFile::adopt(*this, fd, page.get(), reply.numbers[0] != 0);
@@ -206,12 +219,27 @@ Result<std::unique_ptr<RemoteFile>> Client::attach(int fd) {
 Result<WaitPlan> Client::begin_wait(int fd, const WakeOf& wake_of, const Awaited& awaited) {
     const DeferredCancellation deferred;
     const Lease lease = V4LFENCE_TRY(lease_another(wake_of));
+    auto begun = ask_for_wait(lease, fd, wake_of, awaited);
+    if (!begun && begun.error().code == -EMFILE && lease->wake.of == wake_of && !lease->broken()) {
+        // The one that is kept is no use any more, and its number the only one there was.
+        lease->wake = {};
+        begun = ask_for_wait(lease, fd, wake_of, awaited);
+    }
+    V4LFENCE_TRY(begun);
+    const WaitPlan plan{lease->wake.fd.get(), -1, 0, lease->wake.generation};
+    keep_waiting(lease);
+    return plan;
+}
+
+/// When it has succeeded the connection has what to wait at.
+Result<> Client::ask_for_wait(const Lease& lease, int fd, const WakeOf& wake_of,
+                              const Awaited& awaited) {
     Connection::Wake& wake = lease->wake;
     const bool known = wake.of == wake_of;
     Message message(Op::BeginWait, fd);
     message.header.numbers = {static_cast<std::int64_t>(awaited.what), awaited.type, known ? 1 : 0,
                               static_cast<std::int64_t>(wake.generation)};
-    message.awaited = known ? 0 : 1;
+    message.awaited = known ? 0 : 1;  // If it has changed there may be a number for it, or not.
     const auto asked = lease->call(message);
     if (!asked) {
         if (asked.error().code == -EMFILE && !lease->unsent()) {
@@ -228,9 +256,7 @@ Result<WaitPlan> Client::begin_wait(int fd, const WakeOf& wake_of, const Awaited
         lease->give_up();
         return fail(-ENODEV, "a wait without a descriptor");
     }
-    const WaitPlan plan{wake.fd.get(), -1, 0, generation};
-    keep_waiting(lease);
-    return plan;
+    return {};
 }
 
 Result<> Client::end_wait(const WakeOf& wake_of, int wake_fd) {
@@ -275,6 +301,12 @@ void Client::forget_file(std::uint64_t cookie) {
         std::stable_partition(connections_.begin(), connections_.end(), std::not_fn(is_its_wait));
     std::move(waiting, connections_.end(), std::back_inserter(ended));
     connections_.erase(waiting, connections_.end());
+    for (const Entry& entry : ended) {
+        // The server rings too when it sees the connection end, and so clears this again; but the
+        // thread is not to wait for the server.
+        const std::uint64_t one = 1;
+        (void)sys::write(entry.connection->wake.fd.get(), std::as_bytes(std::span(&one, 1)));
+    }
     for (Entry& entry : connections_) {
         Connection::Wake& wake = entry.connection->wake;
         if (entry.state == State::Idle && wake.of.cookie == cookie) {

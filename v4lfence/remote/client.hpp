@@ -80,7 +80,8 @@ public:
     Result<WaitPlan> begin_wait(int fd, const WakeOf& wake_of, const Awaited& awaited);
     /// Nothing, where that wait was the parent process's. Errors: as begin_wait().
     Result<> end_wait(const WakeOf& wake_of, int wake_fd);
-    /// All waits for that file end, and no descriptor to wait for it is kept.
+    /// All waits for that file end: whoever waits looks again. No descriptor to wait for it is
+    /// kept.
     void forget_file(std::uint64_t cookie);
 
     /// Counts forks: what was learnt in another generation was the parent's.
@@ -106,11 +107,14 @@ private:
 
     Result<Lease> lease_another(const WakeOf& wanted);
     Result<Lease> connect();
+    Result<int> spare_fd();
     Entry* find_wait(const WakeOf& wanted);
     Entry* find_idle(const WakeOf& wanted);
     Entry* find(const Connection& connection);
     void drop_idle();
     void give_back(const std::shared_ptr<Connection>& connection) noexcept;
+    Result<> ask_for_wait(const Lease& lease, int fd, const WakeOf& wake_of,
+                          const Awaited& awaited);
     void keep_waiting(const Lease& lease);
     std::shared_ptr<Connection> take_waiting(const WakeOf& wake_of, int wake_fd);
     Result<std::uint64_t> space_id();
@@ -120,6 +124,7 @@ private:
     std::mutex mutex_;  ///< Guards what follows; never held over a call.
     std::vector<Entry> connections_;
     std::uint64_t space_id_ = 0;  ///< Of this address space; 0: not made yet.
+    UniqueFd spare_;              ///< Connection::open()'s; made when it is first needed.
 };
 
 }  // namespace v4lfence::remote

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -189,7 +190,7 @@ TEST(ClientAttach, what_is_no_file_is_not_asked_about) {
 TEST(ClientAttach, file_of_another_server_is_enodev) {
     Rig rig;
     rig.server.on(Op::Attach, [](ScriptedCall& call) {
-        call.reply.error = not_our_file;
+        call.reply.error = -ENODEV;
         call.answered.clear();
     });
     EXPECT_EQ(rig.client.attach(rig.file.fd.get()).error().code, -ENODEV);
@@ -197,15 +198,47 @@ TEST(ClientAttach, file_of_another_server_is_enodev) {
 
 TEST(RemoteFile, number_of_another_file_is_told) {
     Rig rig;
-    rig.answer(not_our_file);
-    EXPECT_EQ(rig.file.queue(), not_our_file);
+    for (const Op op : {Op::Ioctl, Op::BeginWait, Op::Map, Op::Read}) {
+        rig.server.on(op, [](ScriptedCall& call) { call.reply.error = not_our_file; });
+    }
     const UniqueFd other = some_descriptor();
+    v4l2_buffer buffer = ProgramFile::buffer();
+    for (const std::uint32_t request : {VIDIOC_QBUF, VIDIOC_DQBUF}) {
+        EXPECT_EQ(rig.file.file->ioctl(other.get(), request, &buffer, {}).error().code,
+                  not_our_file);
+    }
+    EXPECT_EQ(rig.file.file->begin_wait(other.get(), {}).error().code, not_our_file);
+    EmulatedCalls& calls = *rig.file.file->emulated();
+    EXPECT_EQ(calls.mappable(other.get(), 4096, PROT_READ, MAP_SHARED, 0).error().code,
+              not_our_file);
+    EXPECT_EQ(calls.read(other.get(), std::as_writable_bytes(std::span(&buffer, 1))).error().code,
+              not_our_file);
     v4l2_capability unknown{};
     const auto answer =
         rig.file.file->ioctl(other.get(), _IOR('V', 191, v4l2_capability), &unknown, {});
     EXPECT_EQ(answer.error().code, not_our_file);
     EXPECT_EQ(rig.file.call(_IOR('V', 191, v4l2_capability), &unknown), -ENOTTY);
     EXPECT_EQ(rig.file.file->emulated()->write(other.get(), {}).error().code, not_our_file);
+}
+
+TEST(RemoteFile, of_a_server_that_is_another_now_is_gone) {
+    Rig rig;
+    for (const Op op : {Op::Ioctl, Op::BeginWait, Op::Map, Op::Read, Op::SetDeadline}) {
+        rig.server.on(op, [](ScriptedCall& call) { call.reply.error = not_our_file; });
+    }
+    const int fd = rig.file.fd.get();
+    EXPECT_EQ(rig.file.queue(), -ENODEV) << "its number is still the file's";
+    EXPECT_EQ(rig.file.dequeue(), -ENODEV);
+    v4l2_ext_control control{};
+    v4l2_ext_controls controls{};
+    controls.count = 1;
+    controls.controls = &control;
+    EXPECT_EQ(rig.file(VIDIOC_G_EXT_CTRLS, controls), -ENODEV);
+    EXPECT_EQ(rig.file.file->begin_wait(fd, {}).error().code, -ENODEV);
+    EXPECT_EQ(rig.file.file->set_deadline(1).error().code, -ENODEV);
+    EmulatedCalls& calls = *rig.file.file->emulated();
+    EXPECT_EQ(calls.mappable(fd, 4096, PROT_READ, MAP_SHARED, 0).error().code, -ENODEV);
+    EXPECT_EQ(calls.read(fd, std::as_writable_bytes(std::span(&control, 1))).error().code, -ENODEV);
 }
 
 TEST(RemoteFile, what_every_descriptor_has_is_the_kernels) {

@@ -131,6 +131,20 @@ TEST(RemoteWait, close_ends_it_and_keeps_nothing) {
     EXPECT_TRUE(rig.file.file->end_wait(a_buffer, *plan)) << "and is harmless";
 }
 
+TEST(RemoteWait, close_wakes_who_waits) {
+    Rig rig;
+    UniqueFd bell;
+    rig.server.on(Op::BeginWait, [&](ScriptedCall& call) {
+        answer_descriptor(call);
+        bell = std::move(*sys::dup(call.answered.back().get()));
+    });
+    ASSERT_TRUE(rig.file.file->begin_wait(rig.file.fd.get(), a_buffer));
+    rig.server.settle();
+    EXPECT_EQ(*sys::poll_now(bell.get(), POLLIN), 0);
+    rig.file.file->close();
+    EXPECT_EQ(*sys::poll_now(bell.get(), POLLIN), POLLIN);
+}
+
 // --- interrupted ---------------------------------------------------------------------------------
 
 TEST(RemoteCall, signal_does_not_interrupt_it) {
@@ -154,6 +168,18 @@ TEST(RemoteCall, signal_does_not_interrupt_it) {
     ::sigaction(SIGUSR1, &before, nullptr);
     EXPECT_EQ(result, 0);
     EXPECT_EQ(rig.server.count(Op::Ioctl), 1U);
+}
+
+TEST(RemoteFork, connection_that_is_being_made_is_known) {
+    testing::ScriptedServer server;
+    Gate gate;
+    server.on(Op::Hello, [&](ScriptedCall&) { gate.wait(); });
+    Client client(server.address());
+    std::thread opening([&] { EXPECT_TRUE(client.open("/dev/video80", O_RDWR)); });
+    gate.entered.get_future().wait();
+    EXPECT_EQ(client.count_connections(), 1U) << "abandon() would close it";
+    gate.open.set_value();
+    opening.join();
 }
 
 TEST(RemoteCall, cancelled_thread_finishes_it) {

@@ -19,7 +19,8 @@ bool is_shortage(int error) {
     return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
 }
 
-/// Numbers that are free again when it goes.
+/// Numbers that are free again when it goes. What they are meanwhile is not the connection: a
+/// fork() by another thread would leave it open in a child that knows nothing of it.
 class Reservation {
 public:
     /// Errors: EMFILE.
@@ -51,8 +52,7 @@ Result<> error_of(const Reply& reply) {
     return {};
 }
 
-Result<std::shared_ptr<Connection>> Connection::open(std::string_view address,
-                                                     std::uint64_t space_id) {
+Result<std::shared_ptr<Connection>> Connection::open(std::string_view address, int spare_fd) {
     auto socket = sys::connect_to(address);
     if (!socket) {
         const int error = socket.error().code;
@@ -62,9 +62,8 @@ Result<std::shared_ptr<Connection>> Connection::open(std::string_view address,
     if (peer.uid != ::geteuid()) {
         return fail(-EACCES, "the server is another user's");
     }
-    std::shared_ptr<Connection> connection(new Connection(sys::move_high(std::move(*socket))));
-    V4LFENCE_TRY(connection->say_hello(space_id));
-    return connection;
+    return std::shared_ptr<Connection>(
+        new Connection(sys::move_high(std::move(*socket)), spare_fd));
 }
 
 Result<> Connection::say_hello(std::uint64_t space_id) {
@@ -76,12 +75,32 @@ Result<> Connection::say_hello(std::uint64_t space_id) {
         hello.header.has_file = 1;
         hello.add(memory->get());
     }
-    V4LFENCE_TRY(call(hello));
+    const auto welcomed = welcome(hello);
+    broken_ = broken_ || !welcomed;
+    return welcomed;
+}
+
+Result<> Connection::welcome(const Message& hello) {
+    const auto called = call(hello);
+    if (!called && !(broken_ && hear_refusal())) {
+        return called;
+    }
     const int error = answer_.head().error;
     if (error != 0) {
         return fail(is_shortage(error) || error == -EACCES ? error : -ENODEV, "Hello");
     }
-    return {};
+    return called;
+}
+
+/// A server that has no room says so before it has heard anything, and hangs up. That is told
+/// first, once.
+bool Connection::hear_refusal() {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        if (answer_.receive(socket_.get(), sys::Waiting::No)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 Result<> Connection::call(const Message& message) {
@@ -92,7 +111,7 @@ Result<> Connection::call(const Message& message) {
     }
     {
         Reservation reservation;
-        V4LFENCE_TRY(reservation.take(socket_.get(), message.awaited));
+        V4LFENCE_TRY(reservation.take(spare_fd_, message.awaited));
         const std::span descriptors(message.descriptors.data(), message.descriptor_count);
         const auto sent = remote::send(socket_.get(), message.header, message.argument,
                                        message.payload, descriptors, sys::Waiting::Yes);

@@ -29,6 +29,9 @@ public:
     DeferredCancellation(const DeferredCancellation&) = delete;
     DeferredCancellation& operator=(const DeferredCancellation&) = delete;
 
+    /// What it is for the thread otherwise: PTHREAD_CANCEL_ENABLE or _DISABLE.
+    int before() const noexcept { return before_; }
+
 private:
     int before_ = 0;
 };
@@ -67,10 +70,13 @@ struct WakeOf {
 /// Thread: one at a time, but post() from any.
 class Connection {
 public:
-    /// Connects and says Hello. Errors: ENODEV nobody is there, or one who speaks otherwise; EACCES
-    /// the server is another user's; EMFILE, ENFILE, ENOMEM.
-    static Result<std::shared_ptr<Connection>> open(std::string_view address,
-                                                    std::uint64_t space_id);
+    /// Connects. `spare_fd` is borrowed for as long as it lives: whatever nobody minds two of, even
+    /// in a forked child. Errors: ENODEV nobody is there; EACCES the server is another user's;
+    /// EMFILE, ENFILE, ENOMEM.
+    static Result<std::shared_ptr<Connection>> open(std::string_view address, int spare_fd);
+    /// The first call; the connection is broken if it fails. Errors: ENODEV whoever is there speaks
+    /// otherwise; EMFILE, ENFILE, also the server's; ENOMEM.
+    Result<> say_hello(std::uint64_t space_id);
 
     /// Asks, and waits for the answer. Errors: ENODEV it broke; EBADF one of the descriptors is
     /// none; EMFILE no numbers for what is awaited, or none any more for what has come: then
@@ -102,12 +108,15 @@ public:
     Wake wake;
 
 private:
-    explicit Connection(UniqueFd socket) noexcept : socket_(std::move(socket)) {}
+    Connection(UniqueFd socket, int spare_fd) noexcept
+        : socket_(std::move(socket)), spare_fd_(spare_fd) {}
 
-    Result<> say_hello(std::uint64_t space_id);
+    Result<> welcome(const Message& hello);
+    bool hear_refusal();
     tl::unexpected<Error> not_sent(Error error);
 
     UniqueFd socket_;
+    const int spare_fd_;
     Incoming<Reply> answer_;
     bool broken_ = false;
     bool unsent_ = false;

@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -24,7 +26,8 @@ class MappingTable {
 public:
     using Program = ProgramMemory::Identity;
 
-    /// Its number. Errors: ENOMEM the program has mappings_max.
+    /// Its number. Errors: ENOMEM the program's process has mappings_max, by whatever numbers of
+    /// address spaces.
     Result<std::int64_t> add(int connection, const Program& program,
                              const std::shared_ptr<BufferMemory>& memory);
     /// Nothing where it is none of that program's.
@@ -36,12 +39,16 @@ private:
         int connection = 0;
         Program program;
         std::weak_ptr<BufferMemory> memory;
-
-        void uncount() const;
     };
+
+    /// With the lock.
+    void uncount(pid_t pid);
+    /// Without: the last reference to memory may go here.
+    static void uncount(const Mapping& mapping);
 
     std::mutex mutex_;
     std::unordered_map<std::int64_t, Mapping> mappings_;
+    std::unordered_map<pid_t, std::size_t> counts_;  ///< Of each process that has some.
     std::int64_t last_ = 0;
 };
 

@@ -120,6 +120,17 @@ Result<> RemoteFile::check_still_ours(int fd) const {
     return {};
 }
 
+/// The error for the program: of a file that is still this one, another server has no say.
+int RemoteFile::judge(int fd, int error) const {
+    return error == not_our_file && check_still_ours(fd) ? -ENODEV : error;
+}
+
+Result<> RemoteFile::outcome(int fd, const Reply& reply) const {
+    Reply judged = reply;
+    judged.error = judge(fd, reply.error);
+    return error_of(judged);
+}
+
 // --- calls ---------------------------------------------------------------------------------------
 
 bool RemoteFile::passes(std::uint32_t request, const void* /*argument*/) const {
@@ -210,7 +221,7 @@ Result<std::uint32_t> RemoteFile::control_payload_size(int fd, std::uint32_t id)
     query.id = id;
     const Reply reply =
         V4LFENCE_TRY(ask(fd, *find_ioctl(VIDIOC_QUERY_EXT_CTRL), VIDIOC_QUERY_EXT_CTRL, &query));
-    if (reply.error == not_our_file) {
+    if (reply.error == not_our_file || reply.error == -ENODEV) {
         return tl::unexpected<Error>(error_of(reply).error());
     }
     if (reply.error != 0) {
@@ -234,7 +245,8 @@ Result<Reply> RemoteFile::ask(int fd, const IoctlEntry& entry, std::uint32_t req
         wanted = {cookie_,
                   entry.request == VIDIOC_DQEVENT ? Awaited::What::Event : Awaited::What::Buffer};
     }
-    const Reply reply = V4LFENCE_TRY(call.make(client_, wanted));
+    Reply reply = V4LFENCE_TRY(call.make(client_, wanted));
+    reply.error = judge(fd, reply.error);
     if (reply.numbers[1] != 0) {
         become_fenced();
     }
@@ -268,7 +280,7 @@ Result<File::Answer> RemoteFile::read(int fd, std::span<std::byte> target) {
     if (reply.error == -EAGAIN) {
         return nothing_yet(fd, -EAGAIN);
     }
-    V4LFENCE_TRY(error_of(reply));
+    V4LFENCE_TRY(outcome(fd, reply));
     return Answer{reply.numbers[0]};
 }
 
@@ -291,7 +303,7 @@ Result<EmulatedCalls::Mappable> RemoteFile::mappable(int fd, std::size_t length,
     message.awaited = 1;
     const auto lease = V4LFENCE_TRY(client_.ask(message));
     Incoming<Reply>& answer = lease->answer();
-    V4LFENCE_TRY(error_of(answer.head()));
+    V4LFENCE_TRY(outcome(fd, answer.head()));
     auto counter = std::make_unique<RemoteMapping>(lease.shared(), answer.head().numbers[1]);
     const auto memory = std::make_shared<const UniqueFd>(answer.next_descriptor());
     if (!*memory) {
@@ -306,8 +318,11 @@ Result<WaitPlan> RemoteFile::begin_wait(int fd, const Awaited& awaited) {
     if (is_dead()) {
         return parents();
     }
-    WaitPlan plan = V4LFENCE_TRY(client_.begin_wait(fd, wake_of(awaited), awaited));
-    plan.kernel_fd = fd;
+    auto plan = client_.begin_wait(fd, wake_of(awaited), awaited);
+    if (!plan) {
+        return fail(judge(fd, plan.error().code), plan.error().where);
+    }
+    plan->kernel_fd = fd;
     return plan;
 }
 
@@ -329,13 +344,14 @@ Result<> RemoteFile::set_option(Op op, std::int64_t number, std::span<const std:
     if (is_dead()) {
         return parents();
     }
-    Message message(op, fd_.load());
+    const int fd = fd_.load();
+    Message message(op, fd);
     message.header.numbers = {number};
     message.payload = payload;
     const auto lease = V4LFENCE_TRY(client_.ask(message));
     calls_.fetch_add(1);
     become_fenced();
-    return error_of(lease->answer().head());
+    return outcome(fd, lease->answer().head());
 }
 
 Result<> RemoteFile::set_provider(std::string_view name) {

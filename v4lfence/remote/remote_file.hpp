@@ -90,6 +90,8 @@ private:
     Result<> set_option(Op op, std::int64_t number, std::span<const std::byte> payload);
     Result<std::uint32_t> control_payload_size(int fd, std::uint32_t id);
     Result<> check_still_ours(int fd) const;
+    int judge(int fd, int error) const;
+    Result<> outcome(int fd, const Reply& reply) const;
     WakeOf wake_of(const Awaited& awaited) const { return {cookie_, awaited.what}; }
 
     bool is_dead() const;

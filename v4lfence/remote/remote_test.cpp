@@ -17,10 +17,8 @@
 #include <thread>
 
 #include "v4lfence/base/syscall.hpp"
-#include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/fence/fence.hpp"
-#include "v4lfence/remote/server.hpp"
-#include "v4lfence/remote/testing/remote_rig.hpp"
+#include "v4lfence/remote/testing/server_process.hpp"
 #include "v4lfence/uapi_fences.h"
 #include "v4lfence/v4l2/testing/fake_device.hpp"
 
@@ -28,58 +26,14 @@ namespace v4lfence::remote {
 namespace {
 
 using testing::capture;
+using testing::fresh_address;
+using testing::Host;
 using testing::ProgramFile;
-using v4lfence::testing::DescriptorLimit;
-using v4lfence::testing::DeviceRig;
-using v4lfence::testing::open_descriptors;
-using v4lfence::testing::until_it_fits;
-
-std::string fresh_address() {
-    static unsigned made = 0;
-    return "@v4lfence-remote-test-" + std::to_string(::getpid()) + "-" + std::to_string(made++);
-}
-
-/// A server with one device, whose frames the test finishes.
-struct Host {
-    explicit Host(const std::string& address) {
-        auto listening = Server::listen(address, {"user", false, 2});
-        EXPECT_TRUE(listening) << (listening ? "" : listening.error().where);
-        server = std::move(*listening);
-        // The device is the rig's.
-        server->add("/dev/video80", {std::shared_ptr<void>(), device.device.get()});
-        EXPECT_TRUE(server->start());
-    }
-
-    DeviceRig device;
-    std::unique_ptr<Server> server;
-};
-
-int request(const ProgramFile& file, unsigned count) {
-    v4l2_requestbuffers request{};
-    request.count = count;
-    request.type = capture;
-    request.memory = V4L2_MEMORY_MMAP;
-    return file(VIDIOC_REQBUFS, request);
-}
-
-int queue(const ProgramFile& file, unsigned index) {
-    v4l2_buffer buffer = ProgramFile::buffer();
-    buffer.index = index;
-    return file(VIDIOC_QBUF, buffer);
-}
-
-int stream(const ProgramFile& file, bool on) {
-    std::uint32_t type = capture;
-    return file(on ? VIDIOC_STREAMON : VIDIOC_STREAMOFF, type);
-}
-
-int queue_with_out_fence(const ProgramFile& file, UniqueFd& fence) {
-    v4l2_buffer buffer = ProgramFile::buffer();
-    buffer.flags = V4L2_BUF_FLAG_OUT_FENCE;
-    const int result = file(VIDIOC_QBUF, buffer);
-    fence.reset(result == 0 ? v4l2_buffer_fence_fd(&buffer) : -1);
-    return result;
-}
+using testing::queue;
+using testing::queue_with_out_fence;
+using testing::request;
+using testing::ServerProcess;
+using testing::stream;
 
 struct Together {
     const std::string address = fresh_address();
@@ -196,6 +150,30 @@ TEST(Remote, waiting_thread_is_woken_by_a_frame) {
     EXPECT_EQ(rig.host.server->counts().waits, 0U);
 }
 
+TEST(Remote, next_wait_has_the_descriptor_of_the_one_before) {
+    Together rig;
+    ASSERT_EQ(request(rig.file, 1), 0);
+    ASSERT_EQ(queue(rig.file, 0), 0);
+    constexpr Awaited awaited{Awaited::What::Buffer, capture};
+    const auto wait = [&] {
+        const auto plan = rig.file.file->begin_wait(rig.file.fd.get(), awaited);
+        EXPECT_TRUE(plan) << plan.error().where;
+        // One that has come since the one before would have another number: both are open then.
+        EXPECT_EQ(*sys::poll_now(plan->wake_fd, POLLIN), 0);
+        EXPECT_TRUE(rig.file.file->end_wait(awaited, *plan));
+        return plan->wake_fd;
+    };
+    ASSERT_EQ(stream(rig.file, true), 0);
+    const int first = wait();
+    EXPECT_EQ(wait(), first);
+    EXPECT_EQ(wait(), first);
+    ASSERT_EQ(stream(rig.file, false), 0);
+    ASSERT_EQ(queue(rig.file, 0), 0);
+    ASSERT_EQ(stream(rig.file, true), 0);
+    const int second = wait();
+    EXPECT_EQ(wait(), second);
+}
+
 TEST(Remote, close_is_over_when_it_returns) {
     Together rig;
     ASSERT_EQ(request(rig.file, 1), 0);
@@ -248,98 +226,6 @@ TEST(Remote, threads_queue_and_dequeue_at_once) {
 }
 
 // --- in two processes ----------------------------------------------------------------------------
-
-/// A server in a process of its own, made before this one has threads.
-class ServerProcess {
-public:
-    ServerProcess() {
-        auto ready = std::move(*sys::pipe(0));
-        pid_ = ::fork();
-        if (pid_ == 0) {
-            const Host host(address);
-            constexpr std::byte one{1};
-            (void)sys::write(ready.write_end.get(), std::span(&one, 1));
-            while (true) {
-                ::pause();
-            }
-        }
-        ready.write_end.reset();
-        std::byte heard{};
-        EXPECT_EQ(*sys::read(ready.read_end.get(), std::span(&heard, 1)), 1U);
-    }
-    ~ServerProcess() { kill(); }
-    void kill() {
-        if (pid_ > 0) {
-            ::kill(pid_, SIGKILL);
-            ::waitpid(std::exchange(pid_, 0), nullptr, 0);
-        }
-    }
-
-    const std::string address = fresh_address();
-
-private:
-    pid_t pid_ = 0;
-};
-
-TEST(RemoteProcess, descriptors_have_the_lowest_number) {
-    const ServerProcess server;
-    Client client(server.address);
-    const ProgramFile first = testing::open_file(client);
-    const int lowest = std::move(*sys::dup(0)).get();
-    const ProgramFile second = testing::open_file(client);
-    EXPECT_EQ(second.fd.get(), lowest);
-    ASSERT_EQ(request(second, 1), 0);
-    const int next = std::move(*sys::dup(0)).get();
-    UniqueFd fence;
-    ASSERT_EQ(queue_with_out_fence(second, fence), 0);
-    EXPECT_EQ(fence.get(), next);
-}
-
-TEST(RemoteProcess, few_descriptors_are_an_error_and_none_is_lost) {
-    const ServerProcess server;
-    for (const bool connected : {false, true}) {
-        Client client(server.address);
-        ProgramFile warm = connected ? testing::open_file(client) : ProgramFile();
-        const std::size_t before = open_descriptors();
-        const unsigned failures = until_it_fits([&](unsigned limit) {
-            ProgramFile file;
-            {
-                const DescriptorLimit few(limit);
-                auto opened = client.open("/dev/video80", O_RDWR);
-                if (!opened) {
-                    EXPECT_EQ(opened.error().code, -EMFILE) << opened.error().where;
-                    return false;
-                }
-                file = {std::move(opened->file), std::move(opened->fd)};
-            }
-            return true;
-        });
-        EXPECT_GT(failures, 0U);
-        EXPECT_LE(open_descriptors(), before + (connected ? 0 : 1)) << "a connection stays";
-    }
-}
-
-// Pins: 2.1
-TEST(RemoteProcess, out_fence_without_a_number_queues_nothing) {
-    const ServerProcess server;
-    Client client(server.address);
-    const ProgramFile file = testing::open_file(client);
-    ASSERT_EQ(request(file, 1), 0);
-    UniqueFd fence;
-    const unsigned failures = until_it_fits([&](unsigned limit) {
-        const DescriptorLimit few(limit);
-        const int result = queue_with_out_fence(file, fence);
-        if (result != 0) {
-            EXPECT_EQ(result, -EMFILE);
-            v4l2_buffer buffer = ProgramFile::buffer();
-            EXPECT_EQ(file(VIDIOC_QUERYBUF, buffer), 0);
-            EXPECT_EQ(buffer.flags & V4L2_BUF_FLAG_QUEUED, 0U);
-        }
-        return result == 0;
-    });
-    EXPECT_GT(failures, 0U);
-    EXPECT_TRUE(fence);
-}
 
 // Pins: 5.5
 TEST(RemoteProcess, death_of_the_server_leaves_nothing_pending) {

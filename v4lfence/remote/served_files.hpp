@@ -59,8 +59,9 @@ public:
     std::shared_ptr<ServedFile> find(std::uint64_t cookie) const;
 
     /// Closes the files of which no descriptor is open any more: when it returns all are closed
-    /// that were so when it began, whoever has closed them. The caller has no such file. Files of
-    /// devices that are gone are forgotten too.
+    /// that were so when it began, whoever has closed them. The caller has no file at all: a
+    /// program that shuts its end down makes any of its files look abandoned. Files of devices
+    /// that are gone are forgotten too.
     void sweep();
     /// So many abandoned files were closed until now: what was busy before may be free since.
     std::uint64_t closed_count() const noexcept { return closed_.load(); }

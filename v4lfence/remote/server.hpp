@@ -18,10 +18,17 @@ struct ServerOptions {
     /// Of the files that come to use fences: a provider's name (a literal, as FileOptions has it).
     const char* provider = "auto";
     bool rfc_caps = false;
-    /// Threads that serve calls. None of them waits for a device.
+    /// Threads that serve calls. None of them waits for a frame or an event, but a call waits for
+    /// those before it at the same device, and one that closes files for their closing. Memory of
+    /// a program (USERPTR, read()) is reached as the program reaches it: where that is a file that
+    /// somebody serves who does not answer (FUSE, a dead NFS), the thread and the device wait as
+    /// long. Who may connect is trusted not to do that.
     unsigned threads = 4;
 };
 
+/// What programs can take is limited: each process, as the kernel names it, has mappings_max
+/// mappings (mapping_table.hpp), whatever it says of its address spaces; connections, files and
+/// buffers are as many as this process has descriptors.
 /// Thread: every member may be called from any thread.
 class Server {
 public:

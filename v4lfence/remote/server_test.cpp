@@ -222,6 +222,42 @@ TEST(ServerFiles, that_are_closed_leave_the_queue_to_the_next) {
     }
 }
 
+TEST(ServerFiles, that_look_closed_amid_their_call_stop_nobody) {
+    ServerOptions options;
+    options.threads = 1;
+    ServerRig rig(options);
+    RawProgram program(rig.address);
+    RawFile file = RawFile::open(program);
+    unsigned calls = 0;
+    rig.rig.fake.before_s_input = [&]() -> Result<> {
+        ++calls;
+        ::shutdown(file.fd.get(), SHUT_RDWR);
+        return fail(-EBUSY, "busy");
+    };
+    std::uint32_t input = 0;
+    EXPECT_EQ(file(VIDIOC_S_INPUT, input), -ENODEV) << "made again, without a file by then";
+    EXPECT_EQ(calls, 1U);
+    EXPECT_EQ(rig.server->counts().files, 0U);
+    RawFile next = RawFile::open(program);
+    EXPECT_EQ(next.request_buffers(1), 0);
+}
+
+TEST(ServerFiles, of_a_call_that_is_made_again_get_all_of_it_again) {
+    ServerRig rig;
+    RawProgram program(rig.address);
+    RawFile file = RawFile::open(program);
+    RawFile other = RawFile::open(program);
+    unsigned calls = 0;
+    rig.rig.fake.before_s_input = [&]() -> Result<> {
+        other.fd.reset();
+        return ++calls == 1 ? fail(-EBUSY, "busy") : Result<>();
+    };
+    std::uint32_t input = 1;
+    EXPECT_EQ(file(VIDIOC_S_INPUT, input), 0);
+    EXPECT_EQ(calls, 2U);
+    EXPECT_EQ(rig.rig.fake.input, 1U);
+}
+
 TEST(ServerFiles, have_a_page_that_programs_can_only_read) {
     ServerRig rig;
     RawProgram program(rig.address);

@@ -47,6 +47,10 @@ Session::Session(Shared& shared, FileWatch& watch, UniqueFd connection, pid_t pe
       number_(number), program_{peer, 0} {}
 
 Session::~Session() {
+    if (const auto file = wait_ ? wait_->file.lock() : nullptr) {
+        // A thread may look there still: the program has given the connection up while it waits.
+        file_calls::wake_waiter(file->handle(), wait_->awaited, number_);
+    }
     (void)end_wait();
     shared_.mappings.end(number_);
 }
@@ -136,26 +140,36 @@ Result<Session::Answer> Session::answer(Incoming<Request>& incoming,
     }
 }
 
+/// What another file had is free if that one is abandoned, or was closed meanwhile: a call that
+/// says EBUSY is made again then. It has no file while the abandoned are closed: its own may be
+/// one.
 Result<Session::Answer> Session::answer_with_file(Incoming<Request>& incoming,
                                                   RequestDescriptors& descriptors) {
-    Result<Answer> answered;
-    bool gone = false;
-    {
-        Use use{std::move(descriptors.file), nullptr, std::nullopt};
-        auto found = find(use.fd.get());
-        if (!found) {
-            const bool asked = incoming.head().op == Op::Attach;
-            return fail(asked ? -ENODEV : found.error().code, found.error().where);
-        }
-        use.file = std::move(*found);
-        use.lent.emplace(use.file->handle(), use.fd.get());
-        answered = call(use.file, incoming, descriptors);
-        gone = use.file->handle().device().is_gone();
+    const UniqueFd fd = std::move(descriptors.file);
+    const std::uint64_t before = shared_.files.closed_count();
+    Called called = call_once(fd.get(), incoming, descriptors);
+    if (!called.busy() && !called.device_gone) {
+        return std::move(called.answer);
     }
-    if (gone) {
-        shared_.files.sweep();
+    shared_.files.sweep();
+    if (called.busy() && shared_.files.closed_count() != before) {
+        called = call_once(fd.get(), incoming, descriptors);
     }
-    return answered;
+    return std::move(called.answer);
+}
+
+/// What is used by the program's own descriptor goes before that is closed, so that an abandoned
+/// file is nobody's.
+Session::Called Session::call_once(int fd, Incoming<Request>& incoming,
+                                   const RequestDescriptors& descriptors) {
+    const auto found = find(fd);
+    if (!found) {
+        const bool asked = incoming.head().op == Op::Attach;
+        return {fail(asked ? -ENODEV : found.error().code, found.error().where)};
+    }
+    const FileHandle::Lent lent((*found)->handle(), fd);
+    auto answered = call(*found, incoming, descriptors);
+    return {std::move(answered), (*found)->handle().device().is_gone()};
 }
 
 Result<Session::Answer> Session::call(const std::shared_ptr<ServedFile>& used,
@@ -230,19 +244,6 @@ Result<Session::Answer> Session::attach(const ServedFile& file) {
     return answer;
 }
 
-template <class Function>
-auto Session::with_abandoned_closed(Function call) -> decltype(call()) {
-    const std::uint64_t before = shared_.files.closed_count();
-    auto done = call();
-    if (!done && done.error().code == -EBUSY) {
-        shared_.files.sweep();
-        if (shared_.files.closed_count() != before) {
-            done = call();
-        }
-    }
-    return done;
-}
-
 Result<Session::Answer> Session::call_device(ServedFile& file, Incoming<Request>& incoming,
                                              const RequestDescriptors& descriptors) {
     const IoctlEntry* const entry = find_ioctl(incoming.head().request);
@@ -264,10 +265,10 @@ Result<Session::Answer> Session::call_device(ServedFile& file, Incoming<Request>
 
     Answer answer;
     answer.reply.numbers[0] = static_cast<std::int64_t>(file.changes());
-    const auto done = with_abandoned_closed([&] { return dispatch(file.handle(), *entry, call); });
+    const auto done = dispatch(file.handle(), *entry, call);
     answer.reply.numbers[1] = file.handle().fenced() ? 1 : 0;
+    to_remote(call, *entry, sizes);  // Whatever is said: the call may be made again.
     if (done || (entry->flags & IoctlEntry::AnswersOnError)) {
-        to_remote(call, *entry, sizes);
         if (_IOC_DIR(entry->request) & _IOC_READ) {
             answer.argument = incoming.argument();
         }
@@ -303,12 +304,18 @@ Result<Session::Answer> Session::begin_wait(const std::shared_ptr<ServedFile>& f
     handle.count_change();  // DQBUF by another thread is EBUSY now.
     Answer answer;
     answer.reply.numbers[0] = static_cast<std::int64_t>(wait.plan.generation);
-    auto bell = sys::dup(wait.plan.wake_fd);
-    if (!bell) {
-        (void)end_wait();
-        return tl::unexpected(bell.error());
+    const Bell bell{handle.identity(), wait.awaited.what, wait.plan.wake_fd, wait.plan.generation};
+    const bool has_it = request.numbers[2] != 0 && request.numbers[3] == answer.reply.numbers[0];
+    if (has_it && bell == sent_bell_) {
+        return answer;
     }
-    answer.descriptors[0] = std::move(*bell);
+    auto passed = sys::dup(bell.fd);
+    if (!passed) {
+        (void)end_wait();
+        return tl::unexpected(passed.error());
+    }
+    answer.descriptors[0] = std::move(*passed);
+    sent_bell_ = bell;
     return answer;
 }
 
@@ -342,8 +349,7 @@ Result<Session::Answer> Session::map(ServedFile& file, const Request& request) {
 Result<Session::Answer> Session::read_frame(ServedFile& file, const Request& request) {
     ProgramTarget target(*memory_, static_cast<std::uintptr_t>(request.numbers[0]),
                          static_cast<std::size_t>(request.numbers[1]));
-    const auto count =
-        with_abandoned_closed([&] { return file_calls::read(file.handle(), target); });
+    const auto count = file_calls::read(file.handle(), target, number_);
     Answer answer;
     answer.reply.numbers[0] = static_cast<std::int64_t>(V4LFENCE_TRY(count));
     return answer;

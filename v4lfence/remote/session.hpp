@@ -47,7 +47,7 @@ class Session {
 public:
     /// `number` is negative and no other connection's. The rest is borrowed and outlives it.
     Session(Shared& shared, FileWatch& watch, UniqueFd connection, pid_t peer, int number) noexcept;
-    /// Its wait ends, and its mappings are not counted any more.
+    /// Its wait ends, and who waits is woken; its mappings are not counted any more.
     ~Session();
 
     int fd() const noexcept { return connection_.get(); }
@@ -65,22 +65,31 @@ private:
         std::span<const std::byte> payload;
         std::array<UniqueFd, 2> descriptors;
     };
-    /// A file for the length of a call: what is used by the program's own descriptor goes before
-    /// that is closed, so that an abandoned file is nobody's.
-    struct Use {
-        UniqueFd fd;
-        std::shared_ptr<ServedFile> file;
-        std::optional<FileHandle::Lent> lent;
+    struct Called {
+        Result<Answer> answer;
+        bool device_gone = false;
+
+        bool busy() const { return (answer ? answer->reply.error : answer.error().code) == -EBUSY; }
     };
     struct Wait {
         std::weak_ptr<ServedFile> file;
         Awaited awaited;
         WaitPlan plan;
     };
+    /// The descriptor of a wait: its file, what for, and which of them all.
+    struct Bell {
+        std::uint64_t cookie = 0;
+        Awaited::What what{};
+        int fd = -1;
+        std::uint64_t generation = 0;
+
+        bool operator==(const Bell&) const = default;
+    };
 
     Result<> hello(const Request& head, UniqueFd memory);
     Result<Answer> answer(Incoming<Request>& incoming, RequestDescriptors& descriptors);
     Result<Answer> answer_with_file(Incoming<Request>& incoming, RequestDescriptors& descriptors);
+    Called call_once(int fd, Incoming<Request>& incoming, const RequestDescriptors& descriptors);
     Result<Answer> call(const std::shared_ptr<ServedFile>& file, Incoming<Request>& incoming,
                         const RequestDescriptors& descriptors);
     Result<> send(const Answer& answer);
@@ -91,10 +100,6 @@ private:
     static Result<Answer> attach(const ServedFile& file);
     Result<Answer> call_device(ServedFile& file, Incoming<Request>& incoming,
                                const RequestDescriptors& descriptors);
-    /// What another file had is free if that one is abandoned, or was closed meanwhile: `call`
-    /// that says EBUSY is made again then.
-    template <class Function>
-    auto with_abandoned_closed(Function call) -> decltype(call());
     Result<Answer> begin_wait(const std::shared_ptr<ServedFile>& file, const Request& request);
     Result<> end_wait();
     Result<Answer> map(ServedFile& file, const Request& request);
@@ -111,6 +116,7 @@ private:
     std::shared_ptr<const ProgramMemory> memory_;  ///< Never NULL once it was greeted.
     bool greeted_ = false;
     std::optional<Wait> wait_;
+    Bell sent_bell_;            ///< The latest that the program was sent.
     File::TypedExpiry expiry_;  ///< On its way to the program.
 };
 

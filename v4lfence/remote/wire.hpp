@@ -51,8 +51,14 @@ enum class Op : std::uint32_t {
     /// numbers[0]: of the status page's changes, what they were before the call; numbers[1]: 1 if
     /// the file is fenced.
     Ioctl,
-    /// numbers[0]: Awaited::What; numbers[1]: the buffer type. Answer: the descriptor to wait at;
-    /// numbers[0]: the generation. The connection is kept for that wait.
+    /// numbers[0]: Awaited::What; numbers[1]: the buffer type, which no device looks at that has
+    /// one queue. numbers[2]: 1 if the program still has the descriptor that it was sent last on
+    /// this connection, for the same file and What; numbers[3]: the generation that came with it.
+    /// Answer: numbers[0]: the generation; the descriptor to wait at, but for one that the program
+    /// has: it is left out where file, What and generation are those of the latest that was sent
+    /// here, and what is waited at is the same. When the connection ends before the wait the
+    /// descriptor becomes readable: who looks there looks again. The connection is kept for that
+    /// wait.
     BeginWait,
     /// Of the wait that this connection began. Without descriptors. Answer: as File::end_wait().
     EndWait,
@@ -72,8 +78,9 @@ enum class Op : std::uint32_t {
     SetRfcCaps,
     /// Answer: payload: File::TypedExpiry.
     LastExpiry,
-    /// The program has closed a descriptor of the file whose cookie numbers[0] is. Without
-    /// descriptors. The answer comes when the file is closed, if that was the last.
+    /// The program has closed a descriptor. Without descriptors. Every file that has none left by
+    /// now is closed when the answer comes. numbers[0]: the cookie of the program's, for whoever
+    /// looks on: the server has no use for it.
     Closed,
 };
 

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define V4LFENCE_SHIM_ABI 1
+#define V4LFENCE_SHIM_ABI 2
 #define V4LFENCE_WRAPPED_MAX 64
 
 /* The C library's own, as the shim found them behind itself. */
@@ -40,6 +40,8 @@ struct v4lfence_libc {
                   struct timeval* timeout);
     int (*epoll_ctl)(int epfd, int op, int fd, struct epoll_event* event);
     int (*fstat)(int fd, struct stat* status);
+    /* Not the C library's: the number is the library's own until it goes by `close`. */
+    void (*keep)(int fd);
 };
 
 struct v4lfence_shim_settings {
@@ -67,6 +69,15 @@ struct v4lfence_shim_calls {
     /* `to` has become another number of the file behind `from`, which is ours; what `to` was
      * before is closed. */
     void (*same_file)(int from, int to);
+
+    /* The number is about to become another file, by dup2(): ends what is there while it still is
+     * there. Returns what left() is to be told when that is done; NULL: nothing. */
+    void* (*leave)(int fd);
+    void (*left)(void* file);
+
+    /* 0: a child that was made by other means than fork(), and may share this memory. What it
+     * does with its numbers is nothing that this process' files should hear of. */
+    int (*is_this_process)(void);
 
     /* Numbers for which take_over() said 1, or that open_virtual() or same_file() gave. Where the
      * number has become another file unseen, it is forgotten (is_ours() says so), and the call is

@@ -56,6 +56,27 @@ int note_duplicate(int from, int to, Mark before);
 /// for a number that is not to be had just now.
 bool is_refused_duplicate(int from, int to);
 
+/// `to` is about to become another number of the file behind `from`: what it is now ends while it
+/// still is that. Returns what is to be told to arrived().
+void* leave_for(int from, int to);
+void arrived(void* left);
+
+/// dup2() and its forms, as `kernel` does it.
+template <typename Kernel>
+int duplicate_onto(int from, int to, Kernel kernel) {
+    if (from == to) {
+        return kernel();
+    }
+    if (is_refused_duplicate(from, to)) {
+        return -1;
+    }
+    const Mark before = mark_of(to);
+    void* const left = leave_for(from, to);
+    const int result = note_duplicate(from, kernel(), before);
+    arrived(left);
+    return result;
+}
+
 }  // namespace v4lfence::shim
 
 extern "C" {

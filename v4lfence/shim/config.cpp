@@ -111,7 +111,7 @@ std::string_view text_or_empty(const char* text) {
     return text != nullptr ? std::string_view(text) : std::string_view();
 }
 
-enum Progress : int { NotRead, Reading, Read };
+enum Progress : int { Read = -1, NotRead = 0 };  // Else: the process that reads.
 
 }  // namespace
 
@@ -146,15 +146,21 @@ const Config& read_now() {
     if (is_reader || environ == nullptr) {
         return nothing;
     }
+    // Another's id: after a fork() in the middle the thread that reads is not here.
+    const int self = getpid();
     int seen = NotRead;
-    if (!__atomic_compare_exchange_n(&progress, &seen, Reading, false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_ACQUIRE)) {
-        while (__atomic_load_n(&progress, __ATOMIC_ACQUIRE) != Read) {
-            sched_yield();
+    while (!__atomic_compare_exchange_n(&progress, &seen, self, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_ACQUIRE)) {
+        if (seen == Read) {
+            return read;
         }
-        return read;
+        if (seen == self) {
+            sched_yield();
+            seen = NotRead;
+        }
     }
     is_reader = true;
+    read = nothing;
     const int error = errno;
     read_config({.server = secure_getenv("V4LFENCE_SERVER"),
                  .virtual_devices = secure_getenv("V4LFENCE_VIRTUAL"),

@@ -51,7 +51,6 @@ int open_node(unsigned device, int flags) {
         real_close(spare);
         return fail(ENODEV);
     }
-    const Inside inside;
     const int fd = calls->open_virtual(config().devices[device].path.c_str(), flags);
     return marked(fd, static_cast<Mark>(device_first + device));
 }
@@ -135,7 +134,11 @@ int reopen(int dirfd, const char* path, int flags) {
         }
         number = number * 10 + static_cast<unsigned>(*digit - '0');
     }
-    const Mark mark = virtual_mark(static_cast<int>(number));
+    const int fd = static_cast<int>(number);
+    if (mark_of(fd) == unknown) {
+        take_over(fd);
+    }
+    const Mark mark = virtual_mark(fd);
     if (mark < device_first || mark >= path_only_first) {
         return fail(ENXIO);
     }

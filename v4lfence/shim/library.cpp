@@ -31,26 +31,45 @@ int real_fstat(int fd, struct stat64* status) {
     return next<"fstat64", int(int, struct stat64*)>(fd, status);
 }
 
-// The library makes descriptors that outlive a call high, and closes what it owns through this
+thread_local bool in_next_preload __attribute__((tls_model("initial-exec"))) = false;
+
+template <SymbolName name, typename Function>
+struct Beyond;
+
+/// What the library gets for a call: the C library's definition as it is, or another preload's.
+template <SymbolName name, typename Result, typename... Parameters>
+struct Beyond<name, Result(Parameters...)> {
+    using Function = Result(Parameters...);
+
+    static Result by_preload(Parameters... parameters) {
+        const bool before = in_next_preload;
+        in_next_preload = true;
+        const Result result = next<name, Function>(parameters...);
+        in_next_preload = before;
+        return result;
+    }
+
+    static Function* found(void* c_library) {
+        Function* definition = next<name, Function>.found();
+        return dlsym(c_library, name.text) == reinterpret_cast<void*>(definition) ? definition
+                                                                                  : &by_preload;
+    }
+};
+
+// The library says which of its descriptors outlive a call, and closes what it owns through this
 // table: so the shim knows which numbers a program's closefrom() must spare.
 
-int library_fcntl(int fd, int command, ...) {
-    __builtin_va_list arguments;
-    __builtin_va_start(arguments, command);
-    void* argument = __builtin_va_arg(arguments, void*);
-    __builtin_va_end(arguments);
-    const int result = next<"fcntl64", int(int, int, void*)>(fd, command, argument);
-    if (command == F_DUPFD_CLOEXEC && argument != nullptr && result >= 0) {
-        set_mark(result, internal);
-    }
-    return result;
+void library_keep(int fd) {
+    set_mark(fd, internal);
 }
+
+int (*close_beyond)(int) = nullptr;
 
 int library_close(int fd) {
     if (mark_of(fd) == internal) {
         set_mark(fd, unknown);
     }
-    return next<"close", int(int)>(fd);
+    return close_beyond(fd);
 }
 
 template <typename Wanted, typename Function>
@@ -60,16 +79,20 @@ Wanted as(Function* function) {
 
 v4lfence_libc real_calls() {
     v4lfence_libc real{};
-    real.open = as<decltype(real.open)>(next<"open64", int(const char*, int, mode_t)>.found());
+    void* const c = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    real.open = as<decltype(real.open)>(Beyond<"open64", int(const char*, int, mode_t)>::found(c));
+    close_beyond = Beyond<"close", int(int)>::found(c);
     real.close = &library_close;
-    real.ioctl = as<decltype(real.ioctl)>(next<"ioctl", int(int, unsigned long, void*)>.found());
-    real.fcntl = &library_fcntl;
-    real.read = next<"read", ssize_t(int, void*, size_t)>.found();
-    real.write = next<"write", ssize_t(int, const void*, size_t)>.found();
+    real.keep = &library_keep;
+    real.ioctl =
+        as<decltype(real.ioctl)>(Beyond<"ioctl", int(int, unsigned long, void*)>::found(c));
+    real.fcntl = as<decltype(real.fcntl)>(Beyond<"fcntl64", int(int, int, void*)>::found(c));
+    real.read = Beyond<"read", ssize_t(int, void*, size_t)>::found(c);
+    real.write = Beyond<"write", ssize_t(int, const void*, size_t)>::found(c);
     // off_t and time_t have 64 bits in the library, also where a program's own have 32.
     real.mmap = as<decltype(real.mmap)>(
-        next<"mmap64", void*(void*, size_t, int, int, int, int64_t)>.found());
-    real.munmap = next<"munmap", int(void*, size_t)>.found();
+        Beyond<"mmap64", void*(void*, size_t, int, int, int, int64_t)>::found(c));
+    real.munmap = Beyond<"munmap", int(void*, size_t)>::found(c);
     real.poll = next<"poll", int(pollfd*, nfds_t, int)>.found();
 #if __SIZEOF_POINTER__ == 4
     real.select = as<decltype(real.select)>(
@@ -136,7 +159,8 @@ void attach(Attach* function) {
     __atomic_store_n(&attaching, 0, __ATOMIC_RELEASE);
 }
 
-/// Which device a virtual file is of, when the number came from elsewhere: its bus says.
+/// Which device a virtual file is of, when the number came from elsewhere: the last part of its
+/// bus_info is the minor, as the host of the devices has made them.
 Mark ask_device(int fd) {
     v4l2_capability caps{};
     if (library()->ioctl(fd, VIDIOC_QUERYCAP, &caps) != 0) {
@@ -160,7 +184,9 @@ Mark ask_device(int fd) {
 
 }  // namespace
 
-thread_local bool Inside::inside = false;
+bool is_in_next_preload() {
+    return in_next_preload;
+}
 
 bool is_loading() {
     return loading;
@@ -183,6 +209,15 @@ const v4lfence_shim_calls* load_library() {
     errno = error;
     loading = false;
     return library();
+}
+
+bool take_over_node(int fd) {
+    struct stat64 status;
+    const int error = errno;
+    const bool is_node = config().wrapped_count != 0 && real_fstat(fd, &status) == 0 &&
+                         S_ISCHR(status.st_mode) && is_wrapped(status.st_rdev);
+    errno = error;
+    return is_node && take_over(fd);
 }
 
 bool take_over(int fd) {

@@ -20,12 +20,10 @@ void* map_with(void* address, size_t length, int protection, int flags, int fd, 
         return kernel();
     }
     if (is_file(mark_of(fd))) {
-        const Inside inside;
         return library()->mmap(address, length, protection, flags, fd, offset);
     }
     void* mapped = kernel();
     if (mapped == MAP_FAILED && errno == ENODEV && take_over(fd)) {
-        const Inside inside;
         return library()->mmap(address, length, protection, flags, fd, offset);
     }
     return mapped;

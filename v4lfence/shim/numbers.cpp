@@ -2,6 +2,8 @@
 
 #include "v4lfence/shim/numbers.hpp"
 
+#include "v4lfence/shim/library.hpp"
+
 namespace v4lfence::shim {
 
 Numbers numbers;
@@ -16,6 +18,13 @@ bool set_mark(int fd, Mark mark) {
            !__atomic_compare_exchange_n(&numbers.highest, &highest, fd, true, __ATOMIC_RELAXED,
                                         __ATOMIC_RELAXED)) {}
     return true;
+}
+
+int forget_mark(int fd) {
+    if (!is_other_process()) {
+        set_mark(fd, unknown);
+    }
+    return fd;
 }
 
 }  // namespace v4lfence::shim

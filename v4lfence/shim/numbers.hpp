@@ -51,11 +51,9 @@ inline bool is_virtual_file(Mark mark) {
 bool set_mark(int fd, Mark mark);
 
 /// The number has come fresh from the kernel: what was known of it is out of date.
+int forget_mark(int fd);
 inline int fresh(int fd) {
-    if (mark_of(fd) != unknown) [[unlikely]] {
-        set_mark(fd, unknown);
-    }
-    return fd;
+    return mark_of(fd) != unknown ? forget_mark(fd) : fd;
 }
 
 }  // namespace v4lfence::shim

@@ -205,7 +205,7 @@ Entry find_missing(int error, int dirfd, const char* path, Follow follow) {
     if (error != ENOENT || !has_devices() || path == nullptr || path[0] == '\0' || is_loading()) {
         return {};
     }
-    const KeepErrno keep;
+    KeepErrno keep;
     const std::string_view text(path);
     const Ending ending = ending_of(text);
     const bool may_be_folder = ending.last == "v4l" || ending.last == "by-id" ||
@@ -217,7 +217,12 @@ Entry find_missing(int error, int dirfd, const char* path, Follow follow) {
         next<"readlinkat", ssize_t(int, const char*, char*, size_t)>(dirfd, path, &first, 1) <= 0) {
         return {};
     }
-    return resolve_entry(dirfd, path, follow, ending.is_folder);
+    Entry entry = resolve_entry(dirfd, path, follow, ending.is_folder);
+    if (!entry && ending.is_folder &&
+        resolve_entry(dirfd, path, Follow::Yes, false).kind == Kind::Node) {
+        keep.error = ENOTDIR;
+    }
+    return entry;
 }
 
 }  // namespace v4lfence::shim

@@ -47,11 +47,13 @@ constexpr const char* devices =
     "V4LFENCE_VIRTUAL='/dev/video80 80 camera:/dev/video81 81 camera-mplane' ";
 constexpr const char* attached = "attach server=@nobody provider=- rfc=0 wrapped=0\n";
 
-std::string run_with(const std::string& environment, const std::string& arguments) {
+/// `front`: of another preload before the shim, "PATH:".
+std::string run_with(const std::string& environment, const std::string& arguments,
+                     const std::string& front = {}) {
     const std::filesystem::path fake = fake_library_path;
     return output_of("env -u LD_PRELOAD " + environment + "LD_LIBRARY_PATH=" +
-                     quoted(fake.parent_path()) + " LD_PRELOAD=" + quoted(preload_path) + " " +
-                     quoted(probe_path) + " " + arguments + " 2>&1");
+                     quoted(fake.parent_path()) + " LD_PRELOAD=" + quoted(front + preload_path) +
+                     " " + quoted(probe_path) + " " + arguments + " 2>&1");
 }
 
 std::string run(const std::string& arguments) {
@@ -94,7 +96,24 @@ TEST(ShimPreload, duplicates_are_the_same_file) {
               "same_file\nsame_file\nsame_file\nsame_file\nsame_file\n"
               "ioctl 80685600\nioctl 80685600\nioctl 80685600\nioctl 80685600\nioctl 80685600\n"
               "41 is 81:80\n"
+              "leave itself\nleft\n"
               "41 is ours: 0\n");
+}
+
+TEST(ShimPreload, number_that_dup2_would_not_change_is_not_left) {
+    EXPECT_EQ(after_attach("refused_duplicates"), "open_virtual /dev/video80 rw\n"
+                                                  "-1 -1 -1\nsame 1\n"
+                                                  "leave itself\nleft\nsyscall 1\n");
+}
+
+TEST(ShimPreload, vfork_child_closes_numbers_of_its_own) {
+    EXPECT_EQ(after_attach("in_vfork_child"), "open_virtual /dev/video80 rw\n"
+                                              "child 0\nioctl 80685600\nquery 0\n");
+}
+
+TEST(ShimPreload, forked_child_closes_by_the_library) {
+    EXPECT_EQ(after_attach("in_fork_child"), "open_virtual /dev/video80 rw\n"
+                                             "close\nchild 0\nioctl 80685600\nquery 0\n");
 }
 
 TEST(ShimPreload, duplicate_that_is_not_seen_is_taken_over_when_used) {
@@ -127,6 +146,21 @@ TEST(ShimPreload, closing_everything_spares_the_librarys_own) {
     EXPECT_TRUE(loop.ends_with(spared)) << loop;
 }
 
+TEST(ShimPreload, range_of_a_table_of_its_own_is_no_other_threads) {
+    EXPECT_EQ(after_attach("unsharing"), "open_virtual /dev/video80 rw\n"
+                                         "close_range 0\nours 1\n");
+}
+
+TEST(ShimPreload, closing_everything_without_ranges_spares_the_librarys_own) {
+    EXPECT_EQ(after_attach("without_ranges"), "open_virtual /dev/video80 rw\nclose\n"
+                                              "ours 0 0 0, the library's 1\n");
+}
+
+TEST(ShimPreload, librarys_own_among_few_numbers_are_spared) {
+    EXPECT_EQ(after_attach("few_numbers"), "open_virtual /dev/video80 rw\nclose\n"
+                                           "library's 1 1, ours 0\nclose -1\n");
+}
+
 TEST(ShimPreload, calls_by_number_go_the_same_way) {
     EXPECT_EQ(after_attach("by_number"), "open_virtual /dev/video80 rw\n"
                                          "ioctl 80685600\nquery 0\n"
@@ -134,6 +168,12 @@ TEST(ShimPreload, calls_by_number_go_the_same_way) {
                                          "close\nclose 0\n"
                                          "pid 1\n"
                                          "error -1 Bad file descriptor\n");
+}
+
+TEST(ShimPreload, preload_in_front_gets_no_call_back) {
+    EXPECT_EQ(run_with(devices, "open_path /dev/video80", std::string(front_path) + ":"),
+              std::string(attached) + "open_virtual /dev/video80 ro\n"
+                                      "/dev/video80: 20660 81:80\nclose\n");
 }
 
 TEST(ShimPreload, sync_file_request_is_the_librarys_after_enotty) {
@@ -147,6 +187,21 @@ TEST(ShimPreload, wrapped_node_is_known_before_the_kernel_is_asked) {
               "fionread -1\n"
               "attach server=- provider=pipe rfc=1 wrapped=1\n"
               "take_over 1\nioctl 80685600\nquery 0\nioctl 80685600\nquery 0\nloaded 1\n");
+}
+
+constexpr const char* attached_to_null = "attach server=- provider=- rfc=0 wrapped=1\n";
+
+// Pins: 6.4
+TEST(ShimPreload, wrapped_node_is_known_before_it_is_registered) {
+    EXPECT_EQ(run_with("V4LFENCE_WRAP=/dev/null ", "registered /dev/null"),
+              std::string(attached_to_null) + "take_over 1\nepoll_ctl 1\nloaded 1\n");
+    EXPECT_EQ(run_with("V4LFENCE_WRAP=/dev/null ", "registered /dev/zero"), "loaded 0\n");
+}
+
+TEST(ShimPreload, jump_out_of_a_wait_leaves_nothing_behind) {
+    EXPECT_EQ(run_with("V4LFENCE_WRAP=/dev/null ", "jumps_out /dev/null"),
+              std::string(attached_to_null) + "take_over 1\nioctl 80685600\nioctl " +
+                  hex(VIDIOC_DQBUF) + "\nioctl 80685600\nquery 0\n");
 }
 
 TEST(ShimPreload, other_node_beside_a_wrapped_one_loads_nothing) {
@@ -177,8 +232,13 @@ TEST(ShimPreload, flags_of_open_mean_what_they_mean_for_a_node) {
                                      opened + "a link: " + is_node +
                                      "a text, writable: Permission denied\n"
                                      "a folder: 40755 0:0\n"
+                                     "a node with a slash: Not a directory\n"
+                                     "stat -1 Not a directory\n"
                                      "none: No such file or directory\n" +
-                                     opened + opened + "again: " + is_node);
+                                     opened + opened + "again: " + is_node +
+                                     "take_over 1\nioctl 80685600\n"
+                                     "open_virtual /dev/video81 rw\n"
+                                     "unknown: 20660 81:81\nclose\n");
 }
 
 TEST(ShimPreload, path_is_found_from_wherever_it_starts) {

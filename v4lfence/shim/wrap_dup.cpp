@@ -20,7 +20,7 @@ int note_duplicate(int from, int to, Mark before) {
         return to;
     }
     const Mark mark = mark_of(from);
-    if (mark == unknown && before == unknown) [[likely]] {
+    if ((mark == unknown && before == unknown) || is_other_process()) [[likely]] {
         return to;
     }
     const int error = errno;
@@ -45,6 +45,23 @@ bool is_refused_duplicate(int from, int to) {
     return true;
 }
 
+void* leave_for(int from, int to) {
+    if (!is_file(mark_of(to)) || is_other_process()) {
+        return nullptr;
+    }
+    const int error = errno;
+    const bool is_open = next<"fcntl64", int(int, int, void*)>(from, F_GETFD, nullptr) >= 0;
+    void* const left = is_open ? library()->leave(to) : nullptr;
+    errno = error;
+    return left;
+}
+
+void arrived(void* left) {
+    if (left != nullptr) {
+        library()->left(left);
+    }
+}
+
 }  // namespace v4lfence::shim
 
 namespace {
@@ -62,20 +79,12 @@ SHIM_EXPORT(int, dup, (int fd)) {
 }
 
 SHIM_EXPORT(int, dup2, (int from, int to)) {
-    if (is_refused_duplicate(from, to)) {
-        return -1;
-    }
-    const Mark before = mark_of(to);
-    const int result = next<"dup2", int(int, int)>(from, to);
-    return from == to ? result : note_duplicate(from, result, before);
+    return duplicate_onto(from, to, [=] { return next<"dup2", int(int, int)>(from, to); });
 }
 
 SHIM_EXPORT(int, dup3, (int from, int to, int flags)) {
-    if (is_refused_duplicate(from, to)) {
-        return -1;
-    }
-    const Mark before = mark_of(to);
-    return note_duplicate(from, next<"dup3", int(int, int, int)>(from, to, flags), before);
+    const auto kernel = [=] { return next<"dup3", int(int, int, int)>(from, to, flags); };
+    return (flags & ~O_CLOEXEC) == 0 ? duplicate_onto(from, to, kernel) : kernel();
 }
 
 SHIM_EXPORT(int, fcntl, (int fd, int command, void* argument)) {

@@ -16,7 +16,6 @@ using namespace v4lfence::shim;
 
 SHIM_EXPORT(ssize_t, read, (int fd, void* buffer, size_t count)) {
     if (is_file(mark_of(fd))) [[unlikely]] {
-        const Inside inside;
         return library()->read(fd, buffer, count);
     }
     return next<"read", ssize_t(int, void*, size_t)>(fd, buffer, count);
@@ -24,7 +23,6 @@ SHIM_EXPORT(ssize_t, read, (int fd, void* buffer, size_t count)) {
 
 SHIM_EXPORT(ssize_t, __read_chk, (int fd, void* buffer, size_t count, size_t size)) {
     if (is_file(mark_of(fd)) && count <= size) [[unlikely]] {
-        const Inside inside;
         return library()->read(fd, buffer, count);
     }
     return next<"__read_chk", ssize_t(int, void*, size_t, size_t)>(fd, buffer, count, size);
@@ -32,7 +30,6 @@ SHIM_EXPORT(ssize_t, __read_chk, (int fd, void* buffer, size_t count, size_t siz
 
 SHIM_EXPORT(ssize_t, pread, (int fd, void* buffer, size_t count, off_t offset)) {
     if (is_file(mark_of(fd))) [[unlikely]] {
-        const Inside inside;
         return library()->read(fd, buffer, count);
     }
     return next<"pread", ssize_t(int, void*, size_t, off_t)>(fd, buffer, count, offset);
@@ -40,7 +37,6 @@ SHIM_EXPORT(ssize_t, pread, (int fd, void* buffer, size_t count, off_t offset)) 
 
 SHIM_EXPORT(ssize_t, pread64, (int fd, void* buffer, size_t count, int64_t offset)) {
     if (is_file(mark_of(fd))) [[unlikely]] {
-        const Inside inside;
         return library()->read(fd, buffer, count);
     }
     return next<"pread64", ssize_t(int, void*, size_t, int64_t)>(fd, buffer, count, offset);
@@ -48,7 +44,6 @@ SHIM_EXPORT(ssize_t, pread64, (int fd, void* buffer, size_t count, int64_t offse
 
 SHIM_EXPORT(ssize_t, write, (int fd, const void* buffer, size_t count)) {
     if (is_file(mark_of(fd))) [[unlikely]] {
-        const Inside inside;
         return library()->write(fd, buffer, count);
     }
     return next<"write", ssize_t(int, const void*, size_t)>(fd, buffer, count);
@@ -83,7 +78,6 @@ ssize_t each_part(const iovec* parts, int count, Transfer transfer) {
 SHIM_EXPORT(ssize_t, readv, (int fd, const iovec* parts, int count)) {
     if (is_file(mark_of(fd))) [[unlikely]] {
         return each_part(parts, count, [fd](void* buffer, size_t size) {
-            const Inside inside;
             return library()->read(fd, buffer, size);
         });
     }
@@ -93,7 +87,6 @@ SHIM_EXPORT(ssize_t, readv, (int fd, const iovec* parts, int count)) {
 SHIM_EXPORT(ssize_t, writev, (int fd, const iovec* parts, int count)) {
     if (is_file(mark_of(fd))) [[unlikely]] {
         return each_part(parts, count, [fd](const void* buffer, size_t size) {
-            const Inside inside;
             return library()->write(fd, buffer, size);
         });
     }

@@ -18,7 +18,6 @@ namespace {
 constexpr unsigned fence_query_type = _IOC_TYPE(VIDIOC_QUERY_FENCES);
 
 int library_ioctl(int fd, unsigned long request, void* argument) {
-    const Inside inside;
     return library()->ioctl(fd, request, argument);
 }
 
@@ -54,7 +53,6 @@ __attribute__((noinline)) int sync_ioctl(int fd, unsigned long request, void* ar
         errno = ENOTTY;
         return -1;
     }
-    const Inside inside;
     return calls->sync_ioctl(fd, request & 0xffffffff, argument);
 }
 

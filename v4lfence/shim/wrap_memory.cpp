@@ -33,7 +33,6 @@ SHIM_EXPORT(void*, mmap64,
 SHIM_EXPORT(int, munmap, (void* address, size_t length)) {
     const v4lfence_shim_calls* calls = library();
     if (calls != nullptr) {
-        const Inside inside;
         return calls->munmap(address, length);
     }
     return next<"munmap", int(void*, size_t)>(address, length);

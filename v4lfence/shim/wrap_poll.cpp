@@ -158,7 +158,10 @@ SHIM_EXPORT(int, pselect,
 }
 
 SHIM_EXPORT(int, epoll_ctl, (int epfd, int op, int fd, epoll_event* event)) {
-    if (is_file(mark_of(fd))) [[unlikely]] {
+    // What is registered stays so: a wrapped node must be known before.
+    const Mark mark = mark_of(fd);
+    if (is_file(mark) || (mark == unknown && op == EPOLL_CTL_ADD && take_over_node(fd)))
+        [[unlikely]] {
         return library()->epoll_ctl(epfd, op, fd, event);
     }
     return next<"epoll_ctl", int(int, int, int, epoll_event*)>(epfd, op, fd, event);

@@ -38,10 +38,6 @@ int kernel_ioctl(int fd, unsigned long request, void* argument) {
         kernel(SYS_ioctl, fd, static_cast<long>(request), reinterpret_cast<long>(argument)));
 }
 
-long duplicate(int from, long copy, Mark before) {
-    return note_duplicate(from, descriptor(copy), before);
-}
-
 #ifdef SYS_mmap2
 constexpr long call_mmap = SYS_mmap2;
 int64_t offset_of(long pages) {
@@ -58,7 +54,7 @@ int64_t offset_of(long offset) {
 
 SHIM_EXPORT(long, syscall, (long call, long a, long b, long c, long d, long e, long f)) {
     const auto pass = [=] { return kernel(call, a, b, c, d, e, f); };
-    if (Inside::any()) {
+    if (is_in_next_preload()) {
         return pass();
     }
     switch (call) {
@@ -82,19 +78,16 @@ SHIM_EXPORT(long, syscall, (long call, long a, long b, long c, long d, long e, l
 #endif
     case SYS_dup: {
         const int copy = descriptor(pass());
-        return duplicate(descriptor(a), copy, mark_of(copy));
+        return note_duplicate(descriptor(a), copy, mark_of(copy));
     }
 #ifdef SYS_dup2
     case SYS_dup2:
 #endif
-    case SYS_dup3: {
-        if (is_refused_duplicate(descriptor(a), descriptor(b))) {
-            return -1;
+    case SYS_dup3:
+        if (call == SYS_dup3 && (descriptor(c) & ~O_CLOEXEC) != 0) {
+            return pass();
         }
-        const Mark before = mark_of(descriptor(b));
-        const long copy = pass();
-        return a == b ? copy : duplicate(descriptor(a), copy, before);
-    }
+        return duplicate_onto(descriptor(a), descriptor(b), [=] { return descriptor(pass()); });
     case call_mmap:
         return reinterpret_cast<long>(
             map_with(pointer<void>(a), static_cast<size_t>(b), descriptor(c), descriptor(d),
@@ -104,7 +97,6 @@ SHIM_EXPORT(long, syscall, (long call, long a, long b, long c, long d, long e, l
                                     : pass();
     case SYS_read:
         if (is_file(mark_of(descriptor(a)))) {
-            const Inside inside;
             return library()->read(descriptor(a), pointer<void>(b), static_cast<size_t>(c));
         }
         return pass();

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 
+#include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/unique_fd.hpp"
 #include "v4lfence/vb2/buffer.hpp"
 
@@ -30,8 +31,8 @@ struct Call {
 
     /// Whose addresses are in it; NULL: this process's.
     std::shared_ptr<const ProgramMemory> program;
-    /// The thread that calls, as Queue::dequeue() has it; 0: this one.
-    int caller = 0;
+    /// Who calls, as Queue::dequeue() has it.
+    int caller = sys::thread_id();
 
     /// Goes to the program: an out-fence or an exported dma-buf. Its number is written by whoever
     /// hands it over.

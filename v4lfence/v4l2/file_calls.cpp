@@ -15,7 +15,7 @@ bool is_nothing_yet(const IoctlEntry& entry, const Error& error) {
            (entry.request == VIDIOC_DQEVENT && error.code == -ENOENT);
 }
 
-Result<std::size_t> read(FileHandle& file, ReadTarget& target) {
+Result<std::size_t> read(FileHandle& file, ReadTarget& target, int caller) {
     VideoDevice& device = file.device();
     if (device.is_gone()) {
         return fail(-ENODEV, "the device is gone");
@@ -25,7 +25,7 @@ Result<std::size_t> read(FileHandle& file, ReadTarget& target) {
     const bool owned = device.is_owner(file);
     // Before the first frame can come, so that somebody hears of it.
     device.set_owner(&file);
-    const auto count = device.file_io().read(target);
+    const auto count = device.file_io().read(target, caller);
     if (!owned && !device.file_io().active()) {
         device.set_owner(nullptr);
     }
@@ -75,6 +75,14 @@ Result<> end_wait(FileHandle& file, const Awaited& awaited, const WaitPlan& plan
         (*bell)->end();
     }
     return {};
+}
+
+void wake_waiter(FileHandle& file, const Awaited& awaited, int caller) {
+    if (awaited.what == Awaited::What::Buffer) {
+        file.device().queue().wake_waiter(caller);
+    } else if (const auto bell = file.event_wake()) {
+        (*bell)->notify();
+    }
 }
 
 Result<> set_provider(FileHandle& file, std::string_view name) {

@@ -20,8 +20,8 @@ namespace v4lfence::file_calls {
 bool is_nothing_yet(const IoctlEntry& entry, const Error& error);
 
 /// read(2), without waiting. Errors: EAGAIN nothing yet; as FileIo::read(); EBUSY another file has
-/// the queue; ENODEV.
-Result<std::size_t> read(FileHandle& file, ReadTarget& target);
+/// the queue; ENODEV. `caller`, here and below: as Queue::dequeue().
+Result<std::size_t> read(FileHandle& file, ReadTarget& target, int caller);
 
 struct MapRequest {
     std::size_t length = 0;
@@ -32,9 +32,11 @@ struct MapRequest {
 /// mmap(2): what there is to map. Errors: as mmap(2) of a V4L2 node.
 Result<Queue::Mappable> find_mappable(FileHandle& file, const MapRequest& request);
 
-/// File::begin_wait() and end_wait(). `caller`: as Queue::begin_wait().
+/// File::begin_wait() and end_wait().
 Result<WaitPlan> begin_wait(FileHandle& file, const Awaited& awaited, int caller);
 Result<> end_wait(FileHandle& file, const Awaited& awaited, const WaitPlan& plan, int caller);
+/// Whoever looks at the descriptor of that caller's wait looks again. The wait goes on.
+void wake_waiter(FileHandle& file, const Awaited& awaited, int caller);
 
 /// The file counts as fenced from then on. Errors: EINVAL no such provider; ENODEV the machine
 /// lacks it.

@@ -180,8 +180,7 @@ Result<> dqbuf(FileHandle& file, Call& call) {
         buffer.length < queue.plane_count()) {
         return fail(-EINVAL, "the planes array is too short");
     }
-    const BufferReport report =
-        V4LFENCE_TRY(call.caller != 0 ? queue.dequeue(call.caller) : queue.dequeue());
+    const BufferReport report = V4LFENCE_TRY(queue.dequeue(call.caller));
     return write_report(report, queue.traits(), buffer);
 }
 

@@ -113,7 +113,7 @@ Result<File::Answer> VirtualFile::read(int fd, std::span<std::byte> target) {
         return fail(-EFAULT, "the memory to read to is no pointer");
     }
     LocalTarget local(target);
-    const auto count = file_calls::read(*handle_, local);
+    const auto count = file_calls::read(*handle_, local, sys::thread_id());
     if (!count && count.error().code == -EAGAIN) {
         return nothing_yet(fd, count.error());
     }

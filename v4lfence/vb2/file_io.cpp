@@ -13,7 +13,7 @@ constexpr unsigned buffers_wanted = 3;
 
 }  // namespace
 
-Result<std::size_t> FileIo::read(ReadTarget& target) {
+Result<std::size_t> FileIo::read(ReadTarget& target, int caller) {
     if (!queue_.traits().readable || queue_.traits().access != DeviceAccess::Write) {
         return fail(-EINVAL, "the queue cannot be read");
     }
@@ -22,7 +22,7 @@ Result<std::size_t> FileIo::read(ReadTarget& target) {
         V4LFENCE_TRY(start());
     }
     if (!frame_) {
-        V4LFENCE_TRY(next_frame());
+        V4LFENCE_TRY(next_frame(caller));
     }
     const std::size_t count = std::min(target.size(), frame_->left.size());
     V4LFENCE_TRY(target.put(frame_->left.first(count)));
@@ -59,9 +59,9 @@ Result<> FileIo::start() {
 }
 
 /// A frame that has gone wrong is read as an empty one would be: passed over.
-Result<> FileIo::next_frame() {
+Result<> FileIo::next_frame(int caller) {
     while (!frame_) {
-        const BufferReport report = V4LFENCE_TRY(queue_.dequeue());
+        const BufferReport report = V4LFENCE_TRY(queue_.dequeue(caller));
         const BufferReport::Plane& plane = report.planes[0];
         const auto memory = V4LFENCE_TRY(queue_.mappable(plane.offset));
         const auto bytes = memory.plane->bytes();

@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 
+#include "v4lfence/base/syscall.hpp"
 #include "v4lfence/sync/out_fences.hpp"
 #include "v4lfence/vb2/queue.hpp"
 
@@ -55,8 +56,8 @@ public:
     /// Starts the stream with the first call. Returns how much was read: at most the rest of one
     /// frame. Errors: EAGAIN nothing yet; EBUSY the queue is used otherwise, or its frames have
     /// several planes; EINVAL the queue is not readable; those of starting and of DQBUF; what
-    /// `target` says, with nothing read.
-    Result<std::size_t> read(ReadTarget& target);
+    /// `target` says, with nothing read. `caller`: as Queue::dequeue().
+    Result<std::size_t> read(ReadTarget& target, int caller = sys::thread_id());
     Result<std::size_t> read(std::span<std::byte> target) {
         LocalTarget local(target);
         return this->read(local);
@@ -72,7 +73,7 @@ private:
     };
 
     Result<> start();
-    Result<> next_frame();
+    Result<> next_frame(int caller);
     Result<> give_back(unsigned index);
 
     Queue& queue_;

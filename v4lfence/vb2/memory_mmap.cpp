@@ -34,6 +34,8 @@ Result<std::unique_ptr<PlaneMemory>> MmapMemory::from_memfd(std::size_t length, 
                                                             Export export_way) {
     const std::size_t size = V4LFENCE_TRY(whole_pages(length));
     auto memory = sys::move_high(V4LFENCE_TRY(sys::sealed_memory("v4lfence-buffer", size)));
+    // Every program that maps it has the descriptor.
+    V4LFENCE_TRY(sys::seal_size(memory.get()));
     auto mapping = V4LFENCE_TRY(MappedMemory::create(memory.get(), size, MemoryUse::ReadWrite));
     std::unique_ptr<MmapMemory> made(new MmapMemory(std::move(mapping), length, access));
     made->memory_ = std::move(memory);

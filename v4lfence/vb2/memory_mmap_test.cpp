@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -96,6 +97,15 @@ TEST_P(AnyMmap, what_the_program_mapped_outlives_it) {
     memory->bytes()[7] = std::byte{9};
     memory.reset();
     EXPECT_EQ(seen->bytes()[7], std::byte{9});
+}
+
+TEST_P(AnyMmap, whoever_maps_it_cannot_change_it_for_others) {
+    const auto memory = make();
+    constexpr int seal_future_write = 0x10;
+    EXPECT_EQ(::ftruncate(memory->map_fd(), 0), -1);
+    EXPECT_EQ(::ftruncate(memory->map_fd(), 1 << 20), -1);
+    EXPECT_EQ(::fcntl(memory->map_fd(), F_ADD_SEALS, seal_future_write), -1);
+    EXPECT_TRUE(map(memory->map_fd()));
 }
 
 TEST_P(AnyMmap, refuses_impossible_lengths) {

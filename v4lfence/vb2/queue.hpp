@@ -102,10 +102,9 @@ public:
     // --- the way out -----------------------------------------------------------------------------
 
     /// DQBUF, without waiting. Errors: EAGAIN nothing yet; EINVAL the stream is not on; EIO the
-    /// queue has failed; EPIPE the last one was returned; EBUSY another thread waits.
-    Result<BufferReport> dequeue() { return dequeue(sys::thread_id()); }
-    /// For a thread of another process: `caller` is its name here, negative.
-    Result<BufferReport> dequeue(int caller);
+    /// queue has failed; EPIPE the last one was returned; EBUSY another thread waits. `caller`,
+    /// here and below: a thread of this process, or a negative number for one of another.
+    Result<BufferReport> dequeue(int caller = sys::thread_id());
 
     /// What a wait for the next buffer looks at: plain numbers, no object is alive while a thread
     /// waits.
@@ -113,12 +112,12 @@ public:
         int wake_fd = -1;
         std::uint64_t generation = 0;
     };
-    /// This thread is the one that waits. Errors: EBUSY; EINVAL the stream is not on.
-    Result<WaitPlan> begin_wait() { return begin_wait(sys::thread_id()); }
-    Result<WaitPlan> begin_wait(int caller);
+    /// `caller` is the one that waits. Errors: EBUSY; EINVAL the stream is not on.
+    Result<WaitPlan> begin_wait(int caller = sys::thread_id());
     /// Errors: EINVAL the stream has ended meanwhile.
-    Result<> end_wait(const WaitPlan& plan) { return end_wait(plan, sys::thread_id()); }
-    Result<> end_wait(const WaitPlan& plan, int caller);
+    Result<> end_wait(const WaitPlan& plan, int caller = sys::thread_id());
+    /// Whoever looks at the descriptor of that caller's wait looks again. The wait goes on.
+    void wake_waiter(int caller);
 
     ReadyCounts ready_counts() const;
 

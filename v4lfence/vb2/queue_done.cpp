@@ -191,6 +191,13 @@ void Queue::leave_wait(int caller) {
     }
 }
 
+void Queue::wake_waiter(int caller) {
+    const std::lock_guard lock(dqbuf_mutex_);
+    if (waiter_.load() == caller) {
+        waiter_wake_.notify();
+    }
+}
+
 Result<> Queue::end_wait(const WaitPlan& plan, int caller) {
     {
         const std::lock_guard lock(dqbuf_mutex_);

@@ -13,6 +13,7 @@
 
 #include "v4lfence/base/socket.hpp"
 #include "v4lfence/base/syscall.hpp"
+#include "v4lfence/fence/fence.hpp"
 
 namespace v4lfence::remote::testing {
 
@@ -209,6 +210,17 @@ int RawFile::dequeue(RawProgram* as) {
 std::uint64_t RawFile::changes() const {
     // A program looks at it as it is: nothing else orders the two processes either.
     return *reinterpret_cast<const volatile std::uint64_t*>(page.bytes().data());
+}
+
+std::uint32_t flags_of(RawFile& file, unsigned index) {
+    v4l2_buffer buffer = mmap_buffer(index);
+    EXPECT_EQ(file(VIDIOC_QUERYBUF, buffer), 0);
+    return buffer.flags;
+}
+
+int outcome(int fence) {
+    const auto seen = Fence::import(fence, DmaBufAccess::Write);
+    return !seen ? seen.error().code : seen->status.ended() ? seen->status.error : 1;
 }
 
 // --- the rig -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@
 #include "v4lfence/base/mapped_memory.hpp"
 #include "v4lfence/remote/server.hpp"
 #include "v4lfence/remote/wire.hpp"
+#include "v4lfence/uapi/file.hpp"
 #include "v4lfence/v4l2/flatten.hpp"
 #include "v4lfence/v4l2/testing/fake_device.hpp"
 
@@ -111,6 +112,20 @@ struct ServerRig {
     std::string address;
     std::unique_ptr<Server> server;
 };
+
+struct Streaming {
+    ServerRig server;
+    RawProgram program{server.address};
+    RawFile file = RawFile::open(program);
+};
+
+/// Of one of its buffers, by QUERYBUF.
+std::uint32_t flags_of(RawFile& file, unsigned index);
+/// How a fence has ended, as import says; 1: it is pending.
+int outcome(int fence);
+
+inline constexpr std::int64_t for_buffer = static_cast<std::int64_t>(Awaited::What::Buffer);
+inline constexpr std::int64_t for_event = static_cast<std::int64_t>(Awaited::What::Event);
 
 /// Until something is readable at `fd`; 0 after ten seconds.
 short wait_for(int fd, short events);

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/videodev2.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -51,8 +52,12 @@ int open_virtual(const char* name, int flags) {
     if (socketpair(AF_UNIX, SOCK_STREAM | ((flags & O_CLOEXEC) != 0 ? SOCK_CLOEXEC : 0), 0, pair)) {
         return -1;
     }
-    ends[end_count++] = libc.fcntl(pair[1], F_DUPFD_CLOEXEC, high_min);
-    libc.close(pair[1]);
+    const int high = libc.fcntl(pair[1], F_DUPFD_CLOEXEC, high_min);
+    if (high >= 0) {
+        libc.close(pair[1]);
+    }
+    ends[end_count] = high >= 0 ? high : pair[1];
+    libc.keep(ends[end_count++]);
     return pair[0];
 }
 
@@ -66,11 +71,35 @@ void same_file(int, int) {
     say("same_file\n");
 }
 
+pid_t attached_process = 0;
+
+int is_this_process() {
+    return getpid() == attached_process ? 1 : 0;
+}
+
+void* leave(int fd) {
+    static int left = 0;
+    struct stat status {};
+    libc.fstat(fd, &status);
+    say("leave %s\n", S_ISSOCK(status.st_mode) || S_ISCHR(status.st_mode) ? "itself" : "another");
+    return &left;
+}
+
+void left(void*) {
+    say("left\n");
+}
+
 int answer_ioctl(int, unsigned long request, void* argument) {
     say("ioctl %lx\n", request);
     if (request == VIDIOC_QUERYCAP && argument != nullptr) {
         auto* caps = static_cast<v4l2_capability*>(argument);
         std::strcpy(reinterpret_cast<char*>(caps->bus_info), "platform:v4lfence-camera-81");
+    }
+    if (request == VIDIOC_DQBUF && wanted.wrapped_count != 0) {
+        // As the kernel's DQBUF, called by the table, waits for a frame that never comes.
+        int pair[2];
+        char byte;
+        return pipe(pair) == 0 ? static_cast<int>(libc.read(pair[0], &byte, 1)) : -1;
     }
     return 0;
 }
@@ -132,6 +161,9 @@ constexpr v4lfence_shim_calls calls{
     .open_virtual = open_virtual,
     .take_over = take_over,
     .same_file = same_file,
+    .leave = leave,
+    .left = left,
+    .is_this_process = is_this_process,
     .ioctl = answer_ioctl,
     .close = close_file,
     .mmap = map,
@@ -161,6 +193,8 @@ v4lfence_shim_attach(unsigned version, const v4lfence_libc* found,
                      const v4lfence_shim_settings* settings) {
     libc = *found;
     wanted = *settings;
+    attached_process = getpid();
+    pthread_atfork(nullptr, nullptr, [] { attached_process = getpid(); });
     say("attach server=%s provider=%s rfc=%d wrapped=%u\n",
         wanted.server != nullptr ? wanted.server : "-",
         wanted.provider != nullptr ? wanted.provider : "-", wanted.rfc_caps, wanted.wrapped_count);

@@ -15,12 +15,16 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csetjmp>
+#include <csignal>
 #include <cstring>
+#include <initializer_list>
 
 namespace v4lfence::shim {
 
@@ -178,6 +182,38 @@ void inherited(const char* argument) {
     printf("query %d\n", query(fd));
 }
 
+/// Before any request of V4L2's.
+void registered(const char* path) {
+    epoll_event event{};
+    const int epoll = epoll_create1(0);
+    const int fd = open(path, O_RDWR);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+    printf("loaded %d\n", is_library_loaded());
+}
+
+sigjmp_buf before_read;
+
+void jump(int) {
+    siglongjmp(before_read, 1);
+}
+
+/// Leaves a wait of the kernel's for a bridged file, and goes on as libv4l2 does.
+void jumps_out(const char* path) {
+    const int fd = open(path, O_RDWR);
+    query(fd);
+    struct sigaction action {};
+    action.sa_handler = jump;
+    sigaction(SIGALRM, &action, nullptr);
+    if (sigsetjmp(before_read, 1) == 0) {
+        const itimerval soon{{}, {0, 1000}};
+        setitimer(ITIMER_REAL, &soon, nullptr);
+        v4l2_buffer buffer{};
+        ioctl(fd, VIDIOC_DQBUF, &buffer);
+    }
+    v4l2_capability caps{};
+    printf("query %ld\n", syscall(SYS_ioctl, fd, VIDIOC_QUERYCAP, &caps));
+}
+
 void sync_files(const char*) {
     int ends[2];
     __attribute__((unused)) const int made = pipe(ends);
@@ -196,6 +232,8 @@ constexpr ProbeCase cases[] = {
     {"wrapped", wrapped},
     {"inherited", inherited},
     {"sync_files", sync_files},
+    {"registered", registered},
+    {"jumps_out", jumps_out},
 };
 
 bool run(const ProbeCase& each, const char* name, const char* argument) {
@@ -221,9 +259,11 @@ int main(int count, char** arguments) {
             return 0;
         }
     }
-    for (const ProbeCase* each = file_cases(); each->name != nullptr; ++each) {
-        if (run(*each, arguments[1], argument)) {
-            return 0;
+    for (const ProbeCase* each : {file_cases(), closing_cases()}) {
+        for (; each->name != nullptr; ++each) {
+            if (run(*each, arguments[1], argument)) {
+                return 0;
+            }
         }
     }
     return 2;

@@ -22,6 +22,8 @@ void* unseen(const char* name);
 
 bool is_library_loaded();
 
-const ProbeCase* file_cases();  ///< Ended by one without a name.
+// Each ended by one without a name.
+const ProbeCase* file_cases();
+const ProbeCase* closing_cases();
 
 }  // namespace v4lfence::shim

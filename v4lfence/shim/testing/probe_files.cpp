@@ -45,11 +45,18 @@ void open_flags(const char*) {
     say_opened("a link", open("/dev/char/81:80", O_RDWR));
     say_opened("a text, writable", open("/sys/dev/char/81:80/uevent", O_RDWR));
     say_opened("a folder", open("/sys/dev/char/81:80", O_RDONLY | O_DIRECTORY));
+    say_opened("a node with a slash", open("/dev/video80/", O_RDONLY));
+    struct stat status {};
+    printf("stat %d", stat("/dev/char/81:80/", &status));
+    printf(" %s\n", strerror(errno));
     say_opened("none", open("/dev/video82", O_RDWR));
     const int fd = open(camera, O_RDWR);
     char again[64];
     snprintf(again, sizeof again, "/proc/self/fd/%d", fd);
     say_opened("again", open(again, O_RDWR));
+    const int unknown = reinterpret_cast<int (*)(int)>(unseen("dup"))(fd);
+    snprintf(again, sizeof again, "/proc/self/fd/%d", unknown);
+    say_opened("unknown", open(again, O_RDWR));
 }
 
 void open_path(const char* path) {

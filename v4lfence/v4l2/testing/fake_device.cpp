@@ -131,6 +131,9 @@ Result<> FakeDevice::enum_input(v4l2_input& wanted) {
 }
 
 Result<> FakeDevice::s_input(unsigned wanted) {
+    if (before_s_input) {
+        V4LFENCE_TRY(before_s_input());
+    }
     if (wanted > 1) {
         return v4lfence::fail(-EINVAL, "no such input");
     }

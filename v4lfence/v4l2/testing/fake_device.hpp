@@ -7,6 +7,7 @@
 
 #include <linux/videodev2.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -75,6 +76,7 @@ public:
     bool has_controls = true;
     v4l2_std_id offered = V4L2_STD_NTSC_M | V4L2_STD_PAL;
     unsigned input = 0;
+    std::function<Result<>()> before_s_input;  ///< May be empty; says what the call says.
     v4l2_streamparm last_parm{};
     v4l2_selection last_selection{};
     std::vector<ActiveBuffer> buffers;  ///< With room for all that there may be.
