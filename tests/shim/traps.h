@@ -21,7 +21,7 @@ extern const struct trap traps_threads[];
 
 /* Replaces this process by this program with other words, ended by NULL: what a process by another
  * name would be. */
-_Noreturn void exec_self(const char* first, ...);
+__attribute__((noreturn)) void exec_self(const char* first, ...);
 
 /* System calls that no wrapper sees. */
 long unseen_syscall(long number, long first, long second, long third);
