@@ -98,7 +98,8 @@ TEST(Remote, control_with_a_payload_is_read_and_set) {
     text.fill('x');
     EXPECT_EQ(rig.file(VIDIOC_G_EXT_CTRLS, controls), 0);
     EXPECT_STREQ(text.data(), "seven");
-    EXPECT_EQ(control.string, text.data());
+    const char* const kept = control.string;  // Of a packed struct: no reference to it.
+    EXPECT_EQ(kept, text.data());
     EXPECT_EQ(controls.controls, &control);
 }
 

@@ -80,7 +80,7 @@ TEST(ShimPreload, every_call_on_a_device_reaches_the_library_and_no_other) {
                                     "ioctl " +
                                     hex(VIDIOC_DQBUF) +
                                     "\ndqbuf 0\n"
-                                    "fionread 0 -1\n"
+                                    "fionread 0 0\n"
                                     "mmap 4096 2000\nmunmap 0\n"
                                     "read 4\nread 3\nread 5\nread 2\nread 4 readv 8 pread 2\n"
                                     "write 1\nwrite -1\n"

@@ -62,7 +62,8 @@ void each_call(const char*) {
     v4l2_buffer buffer{};
     printf("dqbuf %d\n", ioctl(fd, static_cast<unsigned long>(drawn_out), &buffer));
     int unread = -1;
-    printf("fionread %d %d\n", ioctl(fd, FIONREAD, &unread), unread);
+    const int answer = ioctl(fd, FIONREAD, &unread);
+    printf("fionread %d %d\n", answer, unread);
     void* mapped = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0x2000);
     printf("munmap %d\n", munmap(mapped, 4096));
     char bytes[8];
