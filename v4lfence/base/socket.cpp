@@ -12,9 +12,32 @@
 
 #include "v4lfence/base/syscall.hpp"
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define V4LFENCE_TELLS_TSAN 1
+extern "C" void __tsan_acquire(void* address);
+extern "C" void __tsan_release(void* address);
+#endif
+#endif
+
 namespace v4lfence::sys {
 
 namespace {
+
+// That a message was sent before it was received is an order between threads, which the thread
+// sanitizer does not see in a kernel's socket.
+#ifdef V4LFENCE_TELLS_TSAN
+char all_messages;
+void note_sending() noexcept {
+    __tsan_release(&all_messages);
+}
+void note_received() noexcept {
+    __tsan_acquire(&all_messages);
+}
+#else
+void note_sending() noexcept {}
+void note_received() noexcept {}
+#endif
 
 constexpr int bind_attempts_max = 4;
 constexpr std::size_t random_digits = 16;
@@ -271,6 +294,7 @@ Result<> send_message(int fd, std::span<const std::span<const std::byte>> parts,
         std::memcpy(CMSG_DATA(part), descriptors.data(), descriptors.size_bytes());
     }
     const int flags = MSG_NOSIGNAL | (waiting == Waiting::No ? MSG_DONTWAIT : 0);
+    note_sending();
     ssize_t sent = 0;
     do {
         sent = ::sendmsg(fd, &header, flags);
@@ -298,6 +322,7 @@ Result<Received> receive_message(int fd, std::span<std::byte> buffer,
     if (size < 0) {
         return fail_errno("recvmsg");
     }
+    note_received();
     Received received{static_cast<std::size_t>(size)};
     const bool all = own_descriptors(header, descriptors, received.descriptors);
     const bool whole = (header.msg_flags & MSG_TRUNC) == 0;
