@@ -245,10 +245,7 @@ int v4lfence_open(const char* path, int flags, ...) {
     if (fd < 0) {
         return -1;
     }
-    const auto info = sys::fstat(fd);
-    if (info && S_ISCHR(info->st_mode)) {
-        capi::take_over(fd, capi::is_video_node);
-    }
+    capi::take_opened(fd);
     return fd;
 }
 

@@ -45,6 +45,10 @@ bool is_socket_file(const File& file, std::uint64_t cookie) {
     return here != nullptr ? here->is_same(cookie) : RemoteDevices::is_file(file, cookie);
 }
 
+void enter_node(int fd, dev_t node) {
+    enter(fd, std::make_unique<BridgeFile>(process().context, fd, node, process().defaults));
+}
+
 bool take_over_node(int fd, dev_t node) {
     const auto is_it = [fd, node](int number, const File& file) {
         const auto* bridged = dynamic_cast<const BridgeFile*>(&file);
@@ -53,7 +57,7 @@ bool take_over_node(int fd, dev_t node) {
                sys::is_same_open_file(number, fd).value_or(false);
     };
     if (!join(fd, is_it)) {
-        enter(fd, std::make_unique<BridgeFile>(process().context, fd, node, process().defaults));
+        enter_node(fd, node);
     }
     return true;
 }
@@ -97,6 +101,13 @@ Result<> share(int from, int to) {
 
 bool is_video_node(dev_t node) {
     return major(node) == video_major;
+}
+
+void take_opened(int fd) {
+    const auto info = sys::fstat(fd);
+    if (info && S_ISCHR(info->st_mode) && is_video_node(info->st_rdev) && FdTable::fits(fd)) {
+        enter_node(fd, info->st_rdev);
+    }
 }
 
 bool take_over(int fd, IsBridged is_bridged) {

@@ -30,6 +30,9 @@ using IsBridged = bool (*)(dev_t node);
 /// already by another number, this is one more. False: it is nothing of ours.
 bool take_over(int fd, IsBridged is_bridged);
 
+/// The same for a number fresh from open(), which no other number is: any video device's node.
+void take_opened(int fd);
+
 /// Is it a video device's node, whatever its driver?
 bool is_video_node(dev_t node);
 
