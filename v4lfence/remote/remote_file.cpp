@@ -2,8 +2,6 @@
 
 #include "v4lfence/remote/remote_file.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cstring>
 #include <span>
@@ -15,28 +13,20 @@
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/remote/device_call.hpp"
 #include "v4lfence/uapi/fence_query.hpp"
+#include "v4lfence/v4l2/file_calls.hpp"
 
 namespace v4lfence::remote {
 
 namespace {
+
+using file_calls::nothing_yet;
+using file_calls::parents;
 
 /// Of so many calls that find nothing one asks the server, so that its end is noticed.
 constexpr unsigned repeated_max = 64;
 
 /// A read() that is longer is cut: no frame is.
 constexpr std::size_t read_max = std::size_t{64} << 20;
-
-tl::unexpected<Error> parents() {
-    return fail(-EIO, "the file is the parent process's");
-}
-
-/// The error, or a wait: as the program has opened the file, or changed its mind since.
-Result<File::Answer> nothing_yet(int fd, int error) {
-    if (V4LFENCE_TRY(sys::get_status_flags(fd)) & O_NONBLOCK) {
-        return fail(error, "nothing yet");
-    }
-    return File::Answer{0, true};
-}
 
 /// What of the argument decides whether a DQBUF or DQEVENT is answered otherwise than with
 /// "nothing yet"; 0: something is wrong with it.
@@ -164,7 +154,7 @@ Result<File::Answer> RemoteFile::dequeue(int fd, const IoctlEntry& entry, void* 
     const std::uint64_t wanted = asked_for(entry.request, argument);
     // After a hang-up the server's end is to be noticed.
     if (!look.kernel_ready && wanted != 0 && finds_nothing(nothing, wanted)) {
-        return nothing_yet(fd, nothing_error);
+        return nothing_yet(fd, {nothing_error, "nothing yet"});
     }
     const std::uint64_t calls = calls_.load();
     const Reply reply = V4LFENCE_TRY(ask(fd, entry, entry.request, argument));
@@ -175,7 +165,7 @@ Result<File::Answer> RemoteFile::dequeue(int fd, const IoctlEntry& entry, void* 
     nothing.changes.store(static_cast<std::uint64_t>(reply.numbers[0]));
     nothing.asked_for.store(wanted);
     nothing.calls.store(calls);
-    return nothing_yet(fd, nothing_error);
+    return nothing_yet(fd, {nothing_error, "nothing yet"});
 }
 
 bool RemoteFile::finds_nothing(Nothing& nothing, std::uint64_t asked_for) {
@@ -278,7 +268,7 @@ Result<File::Answer> RemoteFile::read(int fd, std::span<std::byte> target) {
     calls_.fetch_add(1);
     const Reply& reply = lease->answer().head();
     if (reply.error == -EAGAIN) {
-        return nothing_yet(fd, -EAGAIN);
+        return nothing_yet(fd, {-EAGAIN, "nothing yet"});
     }
     V4LFENCE_TRY(outcome(fd, reply));
     return Answer{reply.numbers[0]};

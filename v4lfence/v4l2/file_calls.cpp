@@ -2,10 +2,12 @@
 
 #include "v4lfence/v4l2/file_calls.hpp"
 
+#include <fcntl.h>
 #include <linux/videodev2.h>
 #include <sys/mman.h>
 
 #include "v4lfence/base/mapped_memory.hpp"
+#include "v4lfence/base/syscall.hpp"
 #include "v4lfence/v4l2/device.hpp"
 
 namespace v4lfence::file_calls {
@@ -13,6 +15,17 @@ namespace v4lfence::file_calls {
 bool is_nothing_yet(const IoctlEntry& entry, const Error& error) {
     return (entry.request == VIDIOC_DQBUF && error.code == -EAGAIN) ||
            (entry.request == VIDIOC_DQEVENT && error.code == -ENOENT);
+}
+
+Result<FileAnswer> nothing_yet(int fd, const Error& error) {
+    if (V4LFENCE_TRY(sys::get_status_flags(fd)) & O_NONBLOCK) {
+        return tl::unexpected<Error>(error);
+    }
+    return FileAnswer{0, true};
+}
+
+tl::unexpected<Error> parents() {
+    return fail(-EIO, "the file is the parent process's");
 }
 
 Result<std::size_t> read(FileHandle& file, ReadTarget& target, int caller) {

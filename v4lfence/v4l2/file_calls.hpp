@@ -19,6 +19,13 @@ namespace v4lfence::file_calls {
 /// Is `error` of this ioctl one for which a blocking file waits?
 bool is_nothing_yet(const IoctlEntry& entry, const Error& error);
 
+/// That error, or a wait: as the program has opened the file, or changed its mind since. `fd` is
+/// any of its numbers.
+Result<FileAnswer> nothing_yet(int fd, const Error& error);
+
+/// What a file answers in a forked child when it is the parent's.
+tl::unexpected<Error> parents();
+
 /// read(2), without waiting. Errors: EAGAIN nothing yet; as FileIo::read(); EBUSY another file has
 /// the queue; ENODEV. `caller`, here and below: as Queue::dequeue().
 Result<std::size_t> read(FileHandle& file, ReadTarget& target, int caller);

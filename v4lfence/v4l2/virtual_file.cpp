@@ -2,7 +2,6 @@
 
 #include "v4lfence/v4l2/virtual_file.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 
 #include <utility>
@@ -17,9 +16,8 @@ namespace v4lfence {
 
 namespace {
 
-tl::unexpected<Error> parents() {
-    return fail(-EIO, "the file is the parent process's");
-}
+using file_calls::nothing_yet;
+using file_calls::parents;
 
 /// Counts in the memory of the buffer, which may be gone by then.
 class CountedMapping final : public MappingCounter {
@@ -92,14 +90,6 @@ Result<File::Answer> VirtualFile::ioctl(int fd, std::uint32_t request, void* arg
     }
     const bool nothing = file_calls::is_nothing_yet(*entry, done.error());
     return nothing ? nothing_yet(fd, done.error()) : tl::unexpected<Error>(done.error());
-}
-
-/// The error, or a wait: as the program has opened the file, or changed its mind since.
-Result<File::Answer> VirtualFile::nothing_yet(int fd, Error error) {
-    if (V4LFENCE_TRY(sys::get_status_flags(fd)) & O_NONBLOCK) {
-        return tl::unexpected<Error>(error);
-    }
-    return Answer{0, true};
 }
 
 Result<File::Answer> VirtualFile::read(int fd, std::span<std::byte> target) {

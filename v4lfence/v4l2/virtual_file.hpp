@@ -63,7 +63,6 @@ private:
     Result<Mappable> mappable(int fd, std::size_t length, int protection, int flags,
                               std::int64_t offset) override;
 
-    static Result<Answer> nothing_yet(int fd, Error error);
     bool is_abandoned() const noexcept { return device_->is_abandoned(); }
 
     const std::shared_ptr<VideoDevice> device_;
