@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Runs the suites of suites.py, counts what they report, and says it: the work of ./test.
 
-Prints one line per suite as it ends, then every failure and every skip with its reason, then
-`N passed, N failed, N skipped`. Logs and XML stay in build/test-results/SUITE/. Exits 1 if anything
-failed or nothing ran.
+Prints one line per suite as it ends, with its failures; then the reasons of the skips, every
+failure once more, and `N passed, N failed, N skipped`. Logs and XML stay in
+build/test-results/SUITE/, every result by its name in build/test-results/results.json. Exits 1 if
+anything failed or nothing ran.
 """
 
 import argparse
@@ -112,8 +113,9 @@ class Runner:
         seconds = time.monotonic() - started
         with self._lock:
             self.results += results
-            print(f"{suite.name:<24} {totals(results):<42} {seconds:6.1f} s",
-                  file=self._out, flush=True)
+            print(f"{suite.name:<24} {totals(results):<42} {seconds:6.1f} s", file=self._out)
+            print_failures(results, self._out)
+            self._out.flush()
 
     def stop(self):
         """Ends every suite under way, with all that it started."""
@@ -220,13 +222,31 @@ def run_all(runner, chosen, jobs):
             raise
 
 
+def print_failures(results, out):
+    for result in results:
+        if result.outcome == "failed":
+            text = result.message.replace("\n", "\n    ")
+            print(f"failed: {result.suite}: {result.name}: {text}", file=out)
+
+
+def print_skips(results, out):
+    """A line for each reason, with the cases it took from each suite."""
+    reasons = {}
+    for result in results:
+        if result.outcome == "skipped":
+            suites_of = reasons.setdefault(result.message.replace("\n", " "), {})
+            suites_of.setdefault(result.suite, []).append(result.name)
+    for reason, suites_of in reasons.items():
+        what = ", ".join(f"{suite} {cases[0] if len(cases) == 1 else len(cases)}"
+                         for suite, cases in suites_of.items())
+        print(f"skipped: {reason}: {what}", file=out)
+
+
 def report(results, out=sys.stdout):
-    """What did not pass, then the last line. Returns the exit status."""
-    for outcome in ("failed", "skipped"):
-        for result in results:
-            if result.outcome == outcome:
-                text = result.message.replace("\n", "\n    ")
-                print(f"{outcome}: {result.suite}: {result.name}: {text}", file=out)
+    """What did not pass, the failures at the end where nobody misses them, then the last line.
+    Returns the exit status."""
+    print_skips(results, out)
+    print_failures(results, out)
     print(totals(results), file=out, flush=True)
     return 1 if count(results, "failed") or not count(results, "passed") else 0
 

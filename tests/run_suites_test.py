@@ -125,6 +125,22 @@ class Running(unittest.TestCase):
             self.shell("b", "echo skip three - no card", where="vm"))
         self.assertEqual(self.status(results), (0, "2 passed, 0 failed, 1 skipped"))
 
+    def test_skips_are_told_by_reason_and_failures_come_last(self):
+        results = self.run_suites(
+            self.shell("a", "echo 'not ok one - why'; echo 'skip two - no card'"),
+            self.shell("b", "echo 'skip three - no card'; echo 'skip four - no card'"))
+        out = io.StringIO()
+        self.assertEqual(run_suites.report(results, out), 1)
+        self.assertEqual(out.getvalue().splitlines(),
+                         ["skipped: no card: a two, b 2", "failed: a: one: why",
+                          "0 passed, 1 failed, 3 skipped"])
+
+    def test_a_failure_is_told_at_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = io.StringIO()
+            run_suites.Runner(Path(folder), out).run(self.shell("a", "echo 'not ok one - why'"))
+            self.assertEqual(out.getvalue().splitlines()[1], "failed: a: one: why")
+
     def test_a_failure_stops_those_that_use_it(self):
         results = self.run_suites(self.shell("a", "exit 3"),
                                   self.shell("b", "echo ok x", after=("a",)))
