@@ -28,7 +28,7 @@ class Checker:
 
     def call(self, *arguments):
         return subprocess.run([self.program, *arguments], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=30, check=False)
+                              capture_output=True, text=True, timeout=90, check=False)
 
     def tell(self, name, problem):
         if problem:

@@ -97,6 +97,6 @@ if __name__ == "__main__":
             ways.virtual(f"/dev/video{number}") for number in (80, 81, 82, 83)]))
     else:
         machine = guest.Machine("vivid vgem virtio-gpu",
-                                (("vivid", "n_devs=2 node_types=0x1,0x1"),), timeout_s=290)
+                                (("vivid", "n_devs=2 node_types=0x1,0x1"),))
         guest.main(machine, functools.partial(body, found=lambda: [
             ways.wrapped(node) for node in guest.nodes("vivid")]))

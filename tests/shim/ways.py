@@ -13,7 +13,7 @@ import guest  # noqa: E402
 programs = guest.built / "tests" / "shim"
 preload = guest.built / "v4lfence" / "shim" / "libv4lfence-preload.so"
 lacking = 77
-hang_s = 90
+hang_s = 240
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ _solid = {"red": 4, "green": 5, "blue": 6}  # of menu Test Pattern
 _lost = "got sequence number"
 _of_load = (_lost, "ret2 != ret")
 _tries = 4
-_timeout_s = 200
+_timeout_s = 500
 
 
 def without_progress(text):

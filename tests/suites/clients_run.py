@@ -13,7 +13,7 @@ helpers = Path(__file__).resolve().parent / "clients"
 cameras = {"camera": "/dev/video80", "camera-mplane": "/dev/video81"}
 single, multi = cameras.values()
 size = (320, 240)
-hang_s = 60
+hang_s = 180
 
 
 def words(*command, options=()):

@@ -21,7 +21,7 @@ _end_s = 15
 def rounds(report, kind, node):
     """The helper tells the rounds itself."""
     ended = run("/usr/bin/python3", helpers / "rounds.py", f"rounds/{kind}", node, _rounds // 2,
-                timeout_s=120)
+                timeout_s=360)
     lines = ended.stdout.splitlines()
     for line in lines:
         name, _, problem = line.removeprefix("not ").removeprefix("ok ").partition(" - ")

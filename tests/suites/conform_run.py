@@ -8,7 +8,7 @@ from pathlib import Path
 
 import guest
 
-_timeout_s = 200
+_timeout_s = 600
 
 
 def conform(report, name, node, fences, options, expected, program=(guest.program,)):

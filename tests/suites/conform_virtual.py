@@ -37,5 +37,5 @@ if __name__ == "__main__":
         guest.main_here(functools.partial(body, providers=("user", "eventfd")))
     else:
         # 6.12 has udmabuf and a heap built in; 6.1 has dma-bufs of vgem alone.
-        guest.main(guest.Machine("vgem virtio-gpu", timeout_s=280),
+        guest.main(guest.Machine("vgem virtio-gpu"),
                    functools.partial(body, providers=("user", "vgem")))

@@ -32,7 +32,7 @@ class Machine:
 
     modules: str
     parameters: tuple[tuple[str, str], ...] = ()
-    timeout_s: int = 240
+    timeout_s: int = 900  # several times what the longest takes: it is there for hangs
     cpus: int = 2
 
 
@@ -139,11 +139,14 @@ def where(pid):
     Path("/proc/sysrq-trigger").write_text("w")
     text = kernel_log()
     for task in Path(f"/proc/{pid}/task").glob("*"):
-        text += f"{task.name} {(task / 'comm').read_text()}{(task / 'stack').read_text()}"
+        try:
+            text += f"{task.name} {(task / 'comm').read_text()}{(task / 'stack').read_text()}"
+        except OSError:  # it has ended meanwhile
+            continue
     return "\n".join(f"    {line}" for line in text.splitlines()[-150:])
 
 
-def finish(child, timeout_s=60):
+def finish(child, timeout_s=180):
     try:
         stdout, stderr = child.communicate(timeout=timeout_s)
         return Ended(child.returncode, stdout or "", stderr or "")
@@ -158,7 +161,7 @@ def finish(child, timeout_s=60):
     return Ended(None, stdout or "", stderr or "")
 
 
-def run(*command, timeout_s=60, **arguments):
+def run(*command, timeout_s=180, **arguments):
     return finish(start(*command, **arguments), timeout_s)
 
 

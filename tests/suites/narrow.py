@@ -40,7 +40,7 @@ def problem_of(ended):
 
 
 def one(report, name, *command):
-    report.tell(name, problem_of(guest.run(*command, timeout_s=60)))
+    report.tell(name, problem_of(guest.run(*command, timeout_s=180)))
 
 
 def each(report, nodes, exec_options):
@@ -67,4 +67,4 @@ if __name__ == "__main__":
         guest.main_here(here)
     else:
         guest.main(guest.Machine("vivid vgem virtio-gpu", (
-            ("vivid", "n_devs=2 node_types=0x1,0x1 multiplanar=1,2"),), timeout_s=420), in_guest)
+            ("vivid", "n_devs=2 node_types=0x1,0x1 multiplanar=1,2"),)), in_guest)

@@ -90,5 +90,5 @@ if __name__ == "__main__":
     if len(sys.argv) == 1:
         guest.main_here(here)
     else:
-        guest.main(guest.Machine("vivid vgem virtio-gpu", (("vivid", vivid_parameters()),),
-                                 timeout_s=290), in_guest)
+        guest.main(guest.Machine("vivid vgem virtio-gpu", (("vivid", vivid_parameters()),)),
+                   in_guest)

@@ -11,7 +11,7 @@ import signal
 import guest
 
 success, job_failed, interrupted = 0, 1, 130
-_timeout_s = 120
+_timeout_s = 360
 
 
 def stream(node, *options):

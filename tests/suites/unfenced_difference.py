@@ -15,7 +15,7 @@ sys.path.insert(0, str(guest.top / "tests" / "unfenced_difference"))
 import differences  # noqa: E402
 
 probes = guest.built / "tests" / "unfenced_difference" / "unfenced_probes"
-timeout_s = 100
+timeout_s = 300
 
 
 def answers(side, node):

@@ -18,7 +18,7 @@ def body(report):
     results = os.environ.get("OUT", "/run")
     for name in programs:
         xml = f"{results}/{name}.xml"
-        ended = guest.run(guest.built / name, f"--gtest_output=xml:{xml}", timeout_s=100)
+        ended = guest.run(guest.built / name, f"--gtest_output=xml:{xml}", timeout_s=300)
         report.log(ended.stdout + ended.stderr)
         if not os.path.exists(xml) or ended.status is None:
             report.tell(name, f"{ended.how()}: {ended.last_words()}")

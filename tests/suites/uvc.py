@@ -105,4 +105,4 @@ def body(report):
 
 # One processor: two guests have no more anyway, and the races of vhci-hcd are rarer.
 guest.main(guest.Machine("vhci-hcd uvcvideo vgem virtio-gpu",
-                         (("usbcore", "autosuspend=-1"),), timeout_s=280, cpus=1), body)
+                         (("usbcore", "autosuspend=-1"),), cpus=1), body)

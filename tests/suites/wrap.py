@@ -16,7 +16,7 @@ from pathlib import Path
 import guest
 from clients_compliance import vivid_warns, without_progress
 
-_timeout_s = 120
+_timeout_s = 360
 _still = ("test_pattern=0", "osd_text_mode=2", "horizontal_movement=3", "vertical_movement=3",
           "insert_sav_code_in_image=0")
 _frames = 20
@@ -119,5 +119,5 @@ def body(report):
 
 
 if __name__ == "__main__":
-    guest.main(guest.Machine("vivid", (("vivid", "n_devs=2 node_types=0x1,0x1 multiplanar=1,2"),),
-                             timeout_s=400), body)
+    guest.main(guest.Machine("vivid", (("vivid", "n_devs=2 node_types=0x1,0x1 multiplanar=1,2"),)),
+               body)

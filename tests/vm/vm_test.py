@@ -6,6 +6,7 @@ import contextlib
 import io
 import lzma
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import vm  # noqa: E402
-from harness import Lacking, initramfs, kernels, machine, modules, vmlinux  # noqa: E402
+from harness import Lacking, initramfs, kernels, machine, modules, tsc, vmlinux  # noqa: E402
 
 BOOT = "--boot" in sys.argv
 
@@ -145,12 +146,18 @@ class CommandLine(unittest.TestCase):
         self.assertIn("local,path=/a,,b,mount_tag=out,security_model=none",
                       machine.arguments(settings, 3, {}))
 
+    @unittest.skipUnless(tsc.khz(), "no rate of a time stamp counter here")
+    def test_guest_is_told_the_rate_of_its_clock(self):
+        line = " ".join(machine.arguments(machine.Settings(Path("k"), b""), 3, {}))
+        told = re.search(r"tsc_early_khz=(\d+)", line)
+        self.assertAlmostEqual(int(told[1]) / tsc.khz(), 1, places=3)
+
     def test_image_of_another_kind_is_booted_as_it_is(self):
         self.assertIsNone(vmlinux.extract(bytes(4096)))
 
 
 class Boot(unittest.TestCase):
-    def run_vm(self, *words, seconds=120):
+    def run_vm(self, *words, seconds=400):
         command = [sys.executable, vm.__file__, "run", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 SUCCESS, FAILED, WRONG_USAGE, MACHINE_LACKS = 0, 1, 2, 77
 CANNOT_EXECUTE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
 CAMERA = ["--virtual", "camera=/dev/video80"]
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 BUSYBOX = Path("/bin/busybox")  # Of busybox-static: it has no loader.
 
 # The middle of a job control shell: starts exec in the foreground, waits until it has stopped,

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import Lacking
+from . import Lacking, tsc
 
 STATUS_LACKING = 77
 STATUS_HUNG = 124
@@ -48,6 +48,8 @@ def arguments(settings: Settings, initramfs: int, lines: dict[str, int]) -> list
     # The emulated TSC is one clock for all CPUs, but the kernel's watchdog finds it too jumpy and
     # falls back on the HPET, where every look at the time leaves the guest.
     append = ["console=ttyS0", "quiet", "panic=-1", "tsc=reliable"]
+    if rate := tsc.khz():
+        append.append(f"tsc_early_khz={rate}")
     command = [
         # QEMU goes when this process does, however it does.
         "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64",
