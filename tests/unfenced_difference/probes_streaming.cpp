@@ -205,7 +205,7 @@ constexpr Probe stream_list[] = {
          const Node node(c, p);
          node.start_read();
          std::string answer = node.read(node.frame_size() / 2);
-         answer = all({answer, node.poll_now(POLLIN)});
+         answer = all({answer, node.wait_for_frame() ? "the next one" : "none"});
          return all({answer, node.read(node.frame_size())});
      }},
     {"read/after-reqbufs",
