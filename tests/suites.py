@@ -21,7 +21,7 @@ class Suite:
     where: str = "host"  # host: alone, in this order; vm: after those, several at a time
     after: tuple[str, ...] = ()  # host suites that must have passed: what they build is used
     needs: tuple[str, ...] = ()  # programs on PATH; the suite is skipped where one is missing
-    timeout_s: int = 1000  # several times what the longest takes: it is there for hangs
+    timeout_s: int = 1600  # several times what the longest takes: it is there for hangs
     quick: bool | None = None  # part of ./test --quick; by default what runs on the host
     on_request: bool = False  # left out unless --only names it, or an option of its own does
 

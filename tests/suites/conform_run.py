@@ -8,7 +8,7 @@ from pathlib import Path
 
 import guest
 
-_timeout_s = 600
+_timeout_s = 1200
 
 
 def conform(report, name, node, fences, options, expected, program=(guest.program,)):

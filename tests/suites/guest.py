@@ -32,7 +32,7 @@ class Machine:
 
     modules: str
     parameters: tuple[tuple[str, str], ...] = ()
-    timeout_s: int = 900  # several times what the longest takes: it is there for hangs
+    timeout_s: int = 1500  # several times what the longest takes: it is there for hangs
     cpus: int = 2
 
 
