@@ -32,7 +32,7 @@ class Machine:
 
     modules: str
     parameters: tuple[tuple[str, str], ...] = ()
-    timeout_s: int = 1500  # several times what the longest takes: it is there for hangs
+    timeout_s: int = 1500  # for hangs; less than the suite's own, so that the guest can say where
     cpus: int = 2
 
 

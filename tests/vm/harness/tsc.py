@@ -12,7 +12,7 @@ import platform
 import time
 
 # rdtsc; shl rdx, 32; or rax, rdx; ret
-_READ_COUNTER = bytes.fromhex("0f31 48c1e220 4809d0 c3".replace(" ", ""))
+_READ_COUNTER = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 _WINDOW_NS = 50_000_000
 _TRIES = 5
 
