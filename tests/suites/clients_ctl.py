@@ -17,6 +17,7 @@ from clients_run import cameras, ended_problem, folder, job, lanes, multi, run, 
     size, start
 
 _frames = 100
+_changes = 500  # that no program waits for, before one counts as not told
 _listings = ("--all", "--list-formats-ext", "--list-buffers", "--list-ctrls-menus",
              "--list-inputs", "--list-standards", "--list-dv-timings", "--get-priority")
 
@@ -66,14 +67,22 @@ def number(report):
 
 
 def events(report, kind, node):
-    """A program waits for a control that another one changes."""
-    waits = "".join(f"timeout 3 stdbuf -oL v4l2-ctl -d {node} --{how}-for-event=ctrl=brightness & "
-                    for how in ("wait", "poll", "epoll"))
-    ended = run("sh", "-c", f"{waits} sleep 1; v4l2-ctl -d {node} -c brightness=9; wait")
-    told = len(re.findall(r"event \d+, pending 0: ctrl: brightness\s+value: 9 ", ended.stdout))
-    problem = ended_problem(ended)
-    report.tell(f"{kind}/event-of-another-program",
-                problem or (None if told == 3 else f"{told} of 3 programs were told"))
+    """A control is changed until each of the programs that wait for that has been told.
+
+    They write to a file each: an event is two lines, and those of three programs mix.
+    """
+    ways = ("wait", "poll", "epoll")
+    with folder() as out:
+        waits = "".join(f"stdbuf -oL v4l2-ctl -d {node} --{how}-for-event=ctrl=brightness "
+                        f"> {out}/{how} & waiting=\"$waiting $!\"; " for how in ways)
+        told = " && ".join(f"grep -qs 'value: [0-9] ' {out}/{how}" for how in ways)
+        ended = run("sh", "-c", f"{waits} for n in $(seq {_changes}); do {told} && break; "
+                    f"v4l2-ctl -d {node} -c brightness=$((n % 10)) || exit; done; "
+                    "kill $waiting 2> /dev/null; wait; exit 0")
+        event = re.compile(r"event \d+, pending \d+: ctrl: brightness\s+value: \d ")
+        missing = [how for how in ways if not event.search((out / how).read_text())]
+    report.tell(f"{kind}/event-of-another-program", ended_problem(ended) or
+                (f"not told: {', '.join(missing)}" if missing else None))
 
 
 def fast(node):
