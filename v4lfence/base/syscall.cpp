@@ -143,6 +143,10 @@ Result<UniqueFd> eventfd(unsigned initial, int flags) {
 }
 
 Result<UniqueFd> sealed_memory(const char* name, std::size_t size) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size) {
+        return fail(-EFBIG, "memory beyond RLIMIT_FSIZE");
+    }
     UniqueFd memory(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!memory) {
         return fail_errno("memfd_create");

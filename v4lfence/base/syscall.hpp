@@ -60,7 +60,9 @@ Result<SocketPair> socketpair(int flags);
 /// `flags` as eventfd(); EFD_CLOEXEC is added.
 Result<UniqueFd> eventfd(unsigned initial, int flags);
 
-/// Anonymous memory of `size` bytes that can no longer shrink, as /dev/udmabuf wants it.
+/// Anonymous memory of `size` bytes that can no longer shrink, as /dev/udmabuf wants it. Errors:
+/// EFBIG beyond RLIMIT_FSIZE, where ftruncate() would raise SIGXFSZ; EMFILE, ENFILE, ENOMEM; EPERM,
+/// ENOSYS a sandbox forbids it.
 Result<UniqueFd> sealed_memory(const char* name, std::size_t size);
 /// Of such memory that is for good, whoever has its descriptor: it cannot grow either, nobody can
 /// seal it further, and everybody can go on writing to it.

@@ -94,6 +94,22 @@ TEST(Syscall, dup_without_a_free_descriptor_says_so) {
     EXPECT_EQ(sys::dup_high(-1).error().code, -EBADF);
 }
 
+/// ftruncate() would end the process by SIGXFSZ.
+TEST(Syscall, sealed_memory_beyond_the_file_size_limit_is_refused) {
+    const std::size_t before = testing::open_descriptors();
+    int larger = 0;
+    bool fits = false;
+    {
+        const testing::ResourceLimit limit(RLIMIT_FSIZE, 4096);
+        const auto refused = sys::sealed_memory("test", 4097);
+        larger = refused ? 0 : refused.error().code;
+        fits = sys::sealed_memory("test", 4096).has_value();
+    }
+    EXPECT_EQ(larger, -EFBIG);
+    EXPECT_TRUE(fits);
+    EXPECT_EQ(testing::open_descriptors(), before);
+}
+
 TEST(Syscall, sealed_memory_cannot_shrink) {
     const auto memory = sys::sealed_memory("test", 4096);
     ASSERT_TRUE(memory);

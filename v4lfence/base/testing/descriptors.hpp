@@ -19,21 +19,29 @@ inline std::size_t open_descriptors() {
     return static_cast<std::size_t>(std::distance(begin(all), end(all))) - 1;
 }
 
-/// Lowers RLIMIT_NOFILE to `limit` for a scope: no descriptor with that number or above can be
-/// made.
-class DescriptorLimit {
+/// Lowers a limit of the process for a scope.
+class ResourceLimit {
 public:
-    explicit DescriptorLimit(unsigned limit) {
-        ::getrlimit(RLIMIT_NOFILE, &before_);
+    using Resource = decltype(RLIMIT_NOFILE);  // In glibc's C++ an enumeration.
+
+    ResourceLimit(Resource resource, rlim_t limit) : resource_(resource) {
+        ::getrlimit(resource_, &before_);
         const rlimit lower{limit, before_.rlim_max};
-        ::setrlimit(RLIMIT_NOFILE, &lower);
+        ::setrlimit(resource_, &lower);
     }
-    DescriptorLimit(const DescriptorLimit&) = delete;
-    DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-    ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+    ResourceLimit(const ResourceLimit&) = delete;
+    ResourceLimit& operator=(const ResourceLimit&) = delete;
+    ~ResourceLimit() { ::setrlimit(resource_, &before_); }
 
 private:
+    const Resource resource_;
     rlimit before_{};
+};
+
+/// No descriptor with the number `limit` or above can be made.
+class DescriptorLimit : public ResourceLimit {
+public:
+    explicit DescriptorLimit(unsigned limit) : ResourceLimit(RLIMIT_NOFILE, limit) {}
 };
 
 /// Tries `attempt(limit)` under ever higher limits until it returns true. Returns how often it
