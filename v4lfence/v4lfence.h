@@ -102,22 +102,56 @@ int v4lfence_epoll_ctl(int epfd, int op, int fd, struct epoll_event* event);
 
 /* ---- Choices for one file -----------------------------------------------------------------------
  *
- * Each is a fence option: the file counts as fenced from then on.
+ * Each is a fence option: the file counts as fenced from then on, unless the call fails. Errors of
+ * each: ENOTTY no file of ours; EIO after fork(), of a fenced file of the parent's.
  */
 
 /* Who makes the out-fences: "auto" (as "user"), "user", "eventfd", "vgem", "sw_sync". Holds for
  * buffers queued later. Errors: EINVAL no such provider; ENODEV this machine does not have it
- * (v4lfence_provider_reason() says why). */
+ * (v4lfence_provider_reason() says why); EMFILE, ENFILE, ENOMEM it could not be tried. */
 int v4lfence_set_provider(int fd, const char* name);
 
 /* An in-fence that has not ended `deadline_ms` after its QBUF counts as failed with -ETIME. 0, the
  * default: wait for ever, as the RFC does. Holds for buffers queued later. */
 int v4lfence_set_deadline(int fd, unsigned deadline_ms);
 
+/* Implicit synchronization: the fences that lie in the dma-bufs of a buffer, where a program that
+ * knows no descriptors of fences (GL, a compositor, KMS without IN_FENCE_FD) puts and finds them.
+ * The dma-bufs are the planes of a V4L2_MEMORY_DMABUF buffer, or, of V4L2_MEMORY_MMAP, what
+ * VIDIOC_EXPBUF has exported of it before this QBUF. A kernel's node makes a new dma-buf with each
+ * VIDIOC_EXPBUF: those count that were exported while this was on. A buffer without dma-bufs
+ * (V4L2_MEMORY_USERPTR, never exported) takes no part, nor does one with V4L2_BUF_FLAG_REQUEST_FD.
+ *   IN   QBUF waits for the fences that are there at that moment as for an in-fence, but however
+ *        they end: all of them for capture, those of writers for output. An in-fence of the
+ *        program's is waited for too, and a deadline holds for all. While one is pending QUERYBUF
+ *        says V4L2_BUF_FLAG_IN_FENCE; QBUF says it of the program's alone.
+ *   OUT  QBUF puts its out-fence into each of them, as a writer's for capture, as a reader's for
+ *        output. It is made by "vgem", whatever v4lfence_set_provider() says, and has its bound;
+ *        the program gets a descriptor of it if it asks for one. Once a bound has expired nothing
+ *        is put there until the stream is stopped, and VIDIOC_QUERY_FENCES names another provider.
+ * Costs: IN a system call with each QBUF, and some for each dma-buf with a pending fence; OUT the
+ * fence and a system call for each dma-buf; of a kernel's node's V4L2_MEMORY_MMAP a descriptor for
+ * each dma-buf that somebody else still has, until its buffer goes: after 16 of one plane
+ * VIDIOC_EXPBUF says EMFILE. Until the out-fence ends it holds up whoever else wants the dma-buf:
+ * the display that shows it, the GPU driver that moves or frees its memory. Memory that its driver
+ * moves when a device first uses it (VRAM) should be moved by VIDIOC_PREPARE_BUF, before there is
+ * a fence.
+ * Holds for buffers queued later; 0 ends it. Errors: EINVAL no such flag; ENODEV OUT without vgem;
+ * ENOTTY the kernel's dma-bufs have no sync_files (before 6.0); EMFILE, ENFILE, ENOMEM vgem could
+ * not be tried. Of VIDIOC_QBUF: EINVAL a plane is no dma-buf; ENOTTY; EMFILE, ENFILE, ENOMEM. */
+#define V4LFENCE_IMPLICIT_IN 0x1u
+#define V4LFENCE_IMPLICIT_OUT 0x2u
+int v4lfence_set_implicit(int fd, unsigned flags);
+
 /* For programs built for the RFC: VIDIOC_QUERYCAP reports 0x20000000, v5's V4L2_CAP_ORDERED, where
  * every format of the device is ordered. In today's headers that bit means V4L2_CAP_IO_MC, so it is
  * off unless asked for. */
 int v4lfence_set_rfc_caps(int fd, int on);
+
+/* Names for out-fences that are sync_files, as SYNC_IOC_FILE_INFO shows them: "video0
+ * capture 3 #17" is the 17th buffer that was queued, the one of index 3. Costs two system calls for
+ * each fence, so it is off by default. Holds for buffers queued later. */
+int v4lfence_set_fence_names(int fd, int on);
 
 /* The last buffer of this file whose fence was given up on. */
 struct v4lfence_expiry {
@@ -179,6 +213,61 @@ struct v4lfence_promise* v4lfence_promise_create(const char* provider, int* fenc
 /* Ends the fence: 0 well, a negative errno badly. Frees the promise. */
 void v4lfence_promise_end(struct v4lfence_promise* promise, int error);
 
+/* A sync_file for a fence that has ended: one that has ended too, for interfaces that take nothing
+ * else. When it says that it ended means nothing. Of a sync_file, pending or not, a duplicate; of a
+ * dma-buf, that of its fences. Errors: EAGAIN a fence of another kind that is still pending; EIO it
+ * ended badly, which an ended sync_file cannot say; ENODEV nothing on this machine makes sync_files
+ * (no dma-buf can be made, no DRM node has syncobjs). */
+int v4lfence_fence_sync_file(int fence_fd);
+
+/* ---- Timelines ----------------------------------------------------------------------------------
+ *
+ * A DRM syncobj of the kernel as {syncobj, point}: what linux-drm-syncobj-v1 of Wayland, the
+ * SyncTimeline of PipeWire and Vulkan's timeline semaphores exchange. A point may be waited for
+ * before anybody has promised it. Points rise; a point is reached when it, or a later one, is.
+ * doc/consumers.md shows the calls for each kind of consumer.
+ *
+ * The kernel ends no point by itself. When a process dies its points that carry a sync_file are
+ * still reached, and no others: whoever waits for another process needs a timeout.
+ */
+struct v4lfence_timeline;
+
+/* `node`: a DRM node, "/dev/dri/renderD128", or NULL: the first render node that has timelines.
+ * `syncobj_fd`: the syncobj of somebody else, of whatever node, which stays the caller's, or -1: a
+ * new one. In a forked child the timeline answers EIO; the points are the parent's. NULL and errno:
+ * ENODEV no node has timelines (v4lfence_timeline_reason()); ENOENT; EACCES; EINVAL no syncobj;
+ * EMFILE. */
+struct v4lfence_timeline* v4lfence_timeline_create(const char* node, int syncobj_fd);
+
+/* Points that were promised here and wait for this process are reached now: nobody waits for ever.
+ * Those that carry a sync_file are reached with it, as the kernel does that alone. Those that
+ * others promised stay theirs. No other call on the timeline may be under way. */
+void v4lfence_timeline_destroy(struct v4lfence_timeline* timeline);
+
+/* The syncobj's descriptor for others, new, the caller's. It is no fence: its poll() lies. */
+int v4lfence_timeline_export(struct v4lfence_timeline* timeline);
+
+/* `point` is reached when `fence_fd` has ended, well or badly, and the points promised before it
+ * are: an out-fence of VIDIOC_QBUF makes a queue's completions a timeline. The fence stays the
+ * caller's. Where it is a sync_file the point carries it, so that the kernel can wait for it: at
+ * once, unless a fence of another kind was promised before it and is pending. Fences of other kinds
+ * are waited for by the loop (see below). Errors: EINVAL not a fence, or `point` is not above the
+ * last one promised, nor above those that somebody else's syncobj had when it was taken over;
+ * EMFILE; ENOMEM. */
+int v4lfence_timeline_promise(struct v4lfence_timeline* timeline, uint64_t point, int fence_fd);
+
+/* The highest point reached. */
+int v4lfence_timeline_value(struct v4lfence_timeline* timeline, uint64_t* value);
+
+/* A fence, an eventfd, the caller's, that ends when the point is reached; promised or not. For
+ * V4L2_BUF_FLAG_IN_FENCE. Nobody ends it where the timeline goes without reaching the point: give
+ * the queue a deadline. Errors: ENOTTY the kernel has no such (before 6.6); EMFILE. */
+int v4lfence_timeline_fence(struct v4lfence_timeline* timeline, uint64_t point);
+
+/* Why `node` (NULL: every node) has no timelines, or NULL if one has. The text stays valid until
+ * the thread asks again. */
+const char* v4lfence_timeline_reason(const char* node);
+
 /* ---- The loop -----------------------------------------------------------------------------------
  *
  * Fences are waited for by a thread of the library, which starts with the first fence. A program
@@ -195,6 +284,15 @@ int v4lfence_use_own_loop(void);
 /* Does what is due, without blocking. Returns how many events were handled. Call it from one thread
  * at a time. */
 int v4lfence_dispatch(void);
+
+/* What `v4lfence trace` and `v4lfence doctor` show of this process lies on a board: a memfd of
+ * 1.6 MB, of which what is written to takes memory, and a descriptor. It comes with the first
+ * fence and goes with the last fenced file; to write on it needs no system call. 0: there is to be
+ * none, for a sandbox that kills who makes a memfd, or for who must not be watched; 1, the default:
+ * one. Where none can be had there is none. A forked child keeps the choice. A display of
+ * v4lfence/kms.h has a board of its own. Errors: EBUSY there is a fenced file, or something else
+ * that waits for fences, and it began otherwise. */
+int v4lfence_use_board(int on);
 
 /* Counters of this process, for tests and for the curious. */
 struct v4lfence_stats {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// Owning C++ types over v4lfence.h, header-only: a File and a Fence that close themselves. Errors
-// are negative errnos; nothing throws. C++17.
+// Owning C++ types over v4lfence.h, header-only: a File, a Fence and a Timeline that close
+// themselves. Errors are negative errnos; nothing throws. C++17.
 
 #pragma once
 
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "v4lfence/v4lfence.h"
@@ -54,8 +56,55 @@ public:
         return Fence(v4lfence_fence_merge(name, first.fd_, second.fd_));
     }
 
+    /// As v4lfence_fence_sync_file(). Empty, and errno, where it fails.
+    Fence sync_file() const noexcept { return Fence(v4lfence_fence_sync_file(fd_)); }
+
 private:
     int fd_ = -1;
+};
+
+/// {syncobj, point} of the kernel's. Empty, and errno, where it cannot be made.
+class Timeline {
+public:
+    Timeline() noexcept = default;
+    /// As v4lfence_timeline_create().
+    explicit Timeline(const char* node, int syncobj_fd = -1) noexcept
+        : timeline_(v4lfence_timeline_create(node, syncobj_fd)) {}
+    Timeline(Timeline&& other) noexcept : timeline_(std::exchange(other.timeline_, nullptr)) {}
+    Timeline& operator=(Timeline&& other) noexcept {
+        std::swap(timeline_, other.timeline_);
+        return *this;
+    }
+    Timeline(const Timeline&) = delete;
+    Timeline& operator=(const Timeline&) = delete;
+    ~Timeline() { v4lfence_timeline_destroy(timeline_); }
+
+    explicit operator bool() const noexcept { return timeline_ != nullptr; }
+
+    /// The syncobj's descriptor for others, the caller's to close; or a negative errno.
+    [[nodiscard]] int share() const noexcept {
+        const int fd = v4lfence_timeline_export(timeline_);
+        return fd < 0 ? -errno : fd;
+    }
+    /// 0 or a negative errno. The fence stays the caller's.
+    [[nodiscard]] int promise(std::uint64_t point, const Fence& fence) noexcept {
+        return v4lfence_timeline_promise(timeline_, point, fence.fd()) < 0 ? -errno : 0;
+    }
+    /// The highest point reached, 0 before the first. Empty, and errno, where it cannot be asked.
+    std::optional<std::uint64_t> value() const noexcept {
+        std::uint64_t value = 0;
+        if (v4lfence_timeline_value(timeline_, &value) < 0) {
+            return std::nullopt;
+        }
+        return value;
+    }
+    /// Ends when the point is reached. Empty, and errno, where it fails.
+    Fence fence(std::uint64_t point) const noexcept {
+        return Fence(v4lfence_timeline_fence(timeline_, point));
+    }
+
+private:
+    v4lfence_timeline* timeline_ = nullptr;
 };
 
 /// An open V4L2 node or virtual device. What is not here, as v4lfence_mmap(), takes its fd().
@@ -98,6 +147,33 @@ public:
             *out = Fence(v4l2_buffer_fence_fd(&buffer));
         }
         return status;
+    }
+
+    // The choices for one file, as v4lfence.h says of v4lfence_set_*(). 0 or a negative errno.
+
+    [[nodiscard]] int set_provider(const char* name) const noexcept {
+        return v4lfence_set_provider(fd_, name) < 0 ? -errno : 0;
+    }
+    [[nodiscard]] int set_deadline(unsigned deadline_ms) const noexcept {
+        return v4lfence_set_deadline(fd_, deadline_ms) < 0 ? -errno : 0;
+    }
+    [[nodiscard]] int set_implicit(unsigned flags) const noexcept {
+        return v4lfence_set_implicit(fd_, flags) < 0 ? -errno : 0;
+    }
+    [[nodiscard]] int set_rfc_caps(bool on) const noexcept {
+        return v4lfence_set_rfc_caps(fd_, on ? 1 : 0) < 0 ? -errno : 0;
+    }
+    [[nodiscard]] int set_fence_names(bool on) const noexcept {
+        return v4lfence_set_fence_names(fd_, on ? 1 : 0) < 0 ? -errno : 0;
+    }
+
+    /// The last buffer whose fence was given up on. Empty: none, or, with errno, no file of ours.
+    std::optional<v4lfence_expiry> last_expiry() const noexcept {
+        v4lfence_expiry expiry{};
+        if (v4lfence_last_expiry(fd_, &expiry) < 0 || expiry.count == 0) {
+            return std::nullopt;
+        }
+        return expiry;
     }
 
 private:

@@ -15,9 +15,20 @@ Core& Context::core() {
     const std::lock_guard lock(mutex_);
     if (core_.load() == nullptr) {
         // Lives as long as the process: a thread of the program's may still be inside at its end.
-        core_.store(std::make_unique<Core>().release(), std::memory_order_release);
+        auto core = std::make_unique<Core>();
+        static_cast<void>(core->use_board(wants_board_));  // Nobody uses it yet.
+        core_.store(core.release(), std::memory_order_release);
     }
     return *core_.load();
+}
+
+Result<> Context::use_board(bool on) {
+    const std::lock_guard lock(mutex_);
+    if (Core* made = existing_core()) {
+        V4LFENCE_TRY(made->use_board(on));
+    }
+    wants_board_ = on;
+    return {};
 }
 
 void Context::add(BridgeFile& file) {

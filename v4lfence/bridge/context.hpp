@@ -23,6 +23,9 @@ public:
     /// NULL before the first fence.
     Core* existing_core() const noexcept { return core_.load(std::memory_order_acquire); }
 
+    /// As Core::use_board(), of this one and of those that forked children make.
+    Result<> use_board(bool on);
+
     void add(BridgeFile& file);
     void remove(BridgeFile& file);
     void count_fenced() noexcept { fenced_files_.fetch_add(1); }
@@ -56,7 +59,8 @@ public:
 private:
     BridgeFile* find_owner(const BridgeFile& asking, std::uint32_t type) const;
 
-    std::mutex mutex_;  ///< Guards files_ and the making of core_.
+    std::mutex mutex_;  ///< Guards files_, wants_board_ and the making of core_.
+    bool wants_board_ = true;
     std::vector<BridgeFile*> files_;
     std::atomic<Core*> core_{nullptr};
     std::atomic<unsigned> fenced_files_{0};

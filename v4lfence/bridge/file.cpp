@@ -139,6 +139,9 @@ void BridgeFile::note_stream(std::uint32_t type, bool on) {
 }
 
 Result<> BridgeFile::become_fenced() {
+    if (dead_.load()) {
+        return fail(-EIO, "the file is the parent process's");
+    }
     const std::lock_guard lock(queues_mutex_);
     if (!fenced()) {
         const auto info = V4LFENCE_TRY(sys::fstat(fd_.load()));
@@ -152,12 +155,8 @@ Result<> BridgeFile::become_fenced() {
 }
 
 void BridgeFile::keep_loop(Core::LoopUse use) {
-    {
-        const std::lock_guard lock(queues_mutex_);
-        if (!loop_) {
-            loop_ = std::move(use);
-            keeps_loop_.store(true);
-        }
+    if (!keeps_loop_.exchange(true)) {
+        loop_ = std::move(use);
     }
     on_given();
 }
@@ -180,6 +179,8 @@ Result<BridgeFile::Answer> BridgeFile::fenced(int fd, std::uint32_t request, voi
         return queue_call(fd, request, argument);
     case VIDIOC_QUERY_FENCES:
         return Answer{V4LFENCE_TRY(query_fences(*static_cast<v4l2_query_fences*>(argument)))};
+    case VIDIOC_EXPBUF:
+        return export_call(fd, *static_cast<v4l2_exportbuffer*>(argument));
     case VIDIOC_QUERYCAP:
         return Answer{V4LFENCE_TRY(querycap(fd, *static_cast<v4l2_capability*>(argument)))};
     case VIDIOC_S_FMT:
@@ -258,6 +259,16 @@ Result<BridgeFile::Answer> BridgeFile::queue_call(int fd, std::uint32_t request,
     }
     update_mute();
     return Answer{};
+}
+
+Result<BridgeFile::Answer> BridgeFile::export_call(int fd, v4l2_exportbuffer& request) {
+    if (options_.implicit.load() != 0 && !context_.is_owned_by_other(*this, request.type)) {
+        if (const auto queue = queue_of(request.type)) {
+            V4LFENCE_TRY((*queue)->expbuf(request));
+            return Answer{};
+        }
+    }
+    return Answer{V4LFENCE_TRY(sys::ioctl(fd, VIDIOC_EXPBUF, &request))};
 }
 
 Result<int> BridgeFile::query_fences(v4l2_query_fences& query) {
@@ -368,8 +379,8 @@ bool BridgeFile::renumber_at_rest(int left) {
 // --- options -------------------------------------------------------------------------------------
 
 Result<> BridgeFile::set_provider(std::string_view name) {
+    FenceProvider* provider = V4LFENCE_TRY(context_.core().provider(name));
     V4LFENCE_TRY(become_fenced());
-    FenceProvider* provider = V4LFENCE_TRY(core_->provider(name));
     // The names of traits are literals.
     options_.provider.store(provider->traits().name.data());
     return {};
@@ -381,9 +392,28 @@ Result<> BridgeFile::set_deadline(unsigned deadline_ms) {
     return {};
 }
 
+Result<> BridgeFile::set_implicit(unsigned flags) {
+    V4LFENCE_TRY(check_implicit(flags, context_.core()));
+    V4LFENCE_TRY(become_fenced());
+    options_.implicit.store(flags);
+    return {};
+}
+
 Result<> BridgeFile::set_rfc_caps(bool on) {
     V4LFENCE_TRY(become_fenced());
     rfc_caps_.store(on);
+    return {};
+}
+
+Result<> BridgeFile::set_fence_names(bool on) {
+    if (!on) {
+        V4LFENCE_TRY(become_fenced());
+        options_.labels.turn_off();
+        return {};
+    }
+    const std::string path = V4LFENCE_TRY(sys::describe_fd(fd_.load()));
+    V4LFENCE_TRY(become_fenced());
+    options_.labels.turn_on(std::string_view(path).substr(path.rfind('/') + 1));
     return {};
 }
 

@@ -28,7 +28,8 @@ struct FileDefaults {
 };
 
 /// Thread: every member may be called from any thread.
-class BridgeFile final : public File, private DeviceWatch, private Reactor::Listener {
+class BridgeFile final : public File, private DeviceWatch, private Reactor::Listener,
+                         private Reactor::TimerListener {
 public:
     /// `fd` is the program's own and stays it; `node` is the device's number. `context` is borrowed
     /// and must outlive it.
@@ -48,7 +49,9 @@ public:
 
     Result<> set_provider(std::string_view name) override;
     Result<> set_deadline(unsigned deadline_ms) override;
+    Result<> set_implicit(unsigned flags) override;
     Result<> set_rfc_caps(bool on) override;
+    Result<> set_fence_names(bool on) override;
     TypedExpiry last_expiry() const override;
 
     bool corrects_poll() const override { return fenced(); }
@@ -81,6 +84,7 @@ private:
     Result<Answer> fenced(int fd, std::uint32_t request, void* argument, Look look);
     Result<Answer> buffer_call(int fd, std::uint32_t request, v4l2_buffer& buffer, Look look);
     Result<Answer> queue_call(int fd, std::uint32_t request, void* argument);
+    Result<Answer> export_call(int fd, v4l2_exportbuffer& request);
     Result<int> query_beside_owner(int fd, v4l2_buffer& buffer);
     Result<int> query_fences(v4l2_query_fences& query);
     Result<int> querycap(int fd, v4l2_capability& caps);
@@ -100,6 +104,7 @@ private:
     void keep_loop(Core::LoopUse use) override;
     void wake_pollers() override;
     void on_ready(std::uint64_t cookie, std::uint32_t events) override;
+    void on_deadline(MonotonicTime now) override;
     /// What the kernel's descriptor has to be watched for.
     struct Interest {
         bool hang_up = false;
@@ -107,6 +112,9 @@ private:
     };
     Interest interest() const;
     Result<> widen_watch(std::uint32_t events);
+    Result<> look_after_watch(bool deaf, bool goes_on, MonotonicTime again);
+    unsigned scan();
+    int kernel_error() const;
     void fail_all(int error);
     void update_mute();
 
@@ -125,11 +133,13 @@ private:
     Core* core_ = nullptr;  ///< Set when the file becomes fenced.
     dev_t device_ = 0;      ///< With inode_, what the numbers led to by then.
     ino_t inode_ = 0;
-    Core::LoopUse loop_;  ///< Since its first fence. Guarded by queues_mutex_.
+    Core::LoopUse loop_;  ///< Since its first fence. Set by who sets keeps_loop_.
     std::atomic<bool> keeps_loop_{false};
 
     std::mutex watch_mutex_;
     Reactor::WatchId watch_ = Reactor::WatchId::None;
+    Reactor::TimerId deaf_timer_ = Reactor::TimerId::None;
+    std::atomic<unsigned> heard_{0};  ///< Events without an error, of this watch.
     std::atomic<std::uint32_t> watched_events_{0};
     int paused_ = 0;
 

@@ -13,6 +13,7 @@
 #include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/bridge/context.hpp"
 #include "v4lfence/bridge/file.hpp"
+#include "v4lfence/bridge/testing/new_context.hpp"
 #include "v4lfence/uapi_fences.h"
 
 namespace v4lfence {
@@ -31,13 +32,7 @@ protected:
         return answer ? static_cast<int>(answer->value) : answer.error().code;
     }
 
-    /// What a Context holds lives as long as the process: so do those of the tests.
-    static Context& new_context() {
-        static auto* const all = new std::vector<std::unique_ptr<Context>>;
-        return *all->emplace_back(std::make_unique<Context>());
-    }
-
-    Context& context_ = new_context();
+    Context& context_ = testing::new_context();
     sys::Pipe pipe_;
     std::unique_ptr<BridgeFile> file_;
 };
@@ -100,6 +95,15 @@ TEST_F(BridgeFileTest, option_of_an_unknown_provider_is_einval) {
     EXPECT_TRUE(file_->set_provider("auto"));
 }
 
+TEST_F(BridgeFileTest, option_that_is_refused_leaves_the_file_unfenced) {
+    EXPECT_FALSE(file_->set_provider("magic"));
+    EXPECT_FALSE(file_->set_implicit(8));
+    EXPECT_FALSE(file_->fenced());
+    EXPECT_EQ(context_.fenced_files(), 0U);
+    EXPECT_TRUE(file_->set_implicit(0));
+    EXPECT_TRUE(file_->fenced());
+}
+
 TEST_F(BridgeFileTest, queue_calls_of_a_type_without_a_queue_are_the_kernels) {
     ASSERT_TRUE(file_->set_deadline(10));
     std::uint32_t type = 4711;
@@ -127,6 +131,10 @@ TEST_F(BridgeFileTest, in_the_child_a_fenced_file_is_dead_and_an_unfenced_one_is
     context_.after_fork_in_child();  // This process plays the child.
     int unread = 0;
     EXPECT_EQ(ioctl(FIONREAD, &unread), -EIO);
+    EXPECT_EQ(file_->set_provider("user").error().code, -EIO);
+    EXPECT_EQ(file_->set_deadline(20).error().code, -EIO);
+    EXPECT_EQ(file_->set_implicit(0).error().code, -EIO);
+    EXPECT_EQ(file_->set_fence_names(false).error().code, -EIO);
     EXPECT_TRUE(unfenced.ioctl(unfenced.fd(), FIONREAD, &unread, Look()));
     EXPECT_EQ(context_.fenced_files(), 0U);
     EXPECT_NE(context_.existing_core(), left_behind);

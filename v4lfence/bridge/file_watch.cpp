@@ -10,6 +10,8 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <utility>
 
 #include "v4lfence/base/syscall.hpp"
@@ -17,6 +19,27 @@
 #include "v4lfence/bridge/file.hpp"
 
 namespace v4lfence {
+
+namespace {
+
+constexpr short frame_events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+
+/// epoll_ctl() puts a file into the device's wait queue by its poll(), and nobody is told where a
+/// stop interrupts that poll() first: such a watch is deaf. Its first event may come from epoll's
+/// look at the file when it was put in; the second one comes from the device.
+constexpr unsigned heard_surely = 2;
+/// How long a fence may stay pending because of that.
+constexpr std::chrono::milliseconds patience(500);
+
+/// One interruption is rare, this many in a row do not happen.
+constexpr int looks_at_an_error = 3;
+
+bool has_fences_in_kernel(const std::atomic<BridgeQueue*>& queue) {
+    const BridgeQueue* const made = queue.load(std::memory_order_acquire);
+    return made != nullptr && made->view().streaming && made->has_fences_in_kernel();
+}
+
+}  // namespace
 
 BridgeFile::Interest BridgeFile::interest() const {
     Interest now;
@@ -60,26 +83,39 @@ Result<> BridgeFile::widen_watch(std::uint32_t events) {
     if (paused_ > 0) {
         return {};
     }
+    Reactor& reactor = core_->reactor();
     const std::uint32_t now = watched_events_.load() | events;
     if (watch_ == Reactor::WatchId::None) {
-        watch_ = V4LFENCE_TRY(core_->reactor().watch(fd_, now, *this, 0));
+        if (deaf_timer_ == Reactor::TimerId::None) {
+            deaf_timer_ = V4LFENCE_TRY(reactor.add_timer(*this));
+        }
+        heard_.store(0);
+        watch_ = V4LFENCE_TRY(reactor.watch(fd_, now, *this, 0));
     } else {
-        V4LFENCE_TRY(core_->reactor().change(watch_, now));
+        V4LFENCE_TRY(reactor.change(watch_, now));
     }
     watched_events_.store(now);
+    if (heard_.load() < heard_surely) {
+        reactor.set_timer(deaf_timer_, core_->clock().now() + patience);
+    }
     return {};
 }
 
 void BridgeFile::pause() {
-    Reactor::WatchId id{};
+    Reactor::WatchId watch{};
+    Reactor::TimerId timer{};
     {
         const std::lock_guard lock(watch_mutex_);
         ++paused_;
-        id = std::exchange(watch_, Reactor::WatchId::None);
+        watch = std::exchange(watch_, Reactor::WatchId::None);
+        timer = std::exchange(deaf_timer_, Reactor::TimerId::None);
         watched_events_.store(0);
     }
-    if (id != Reactor::WatchId::None) {
-        core_->reactor().unwatch(id);
+    if (watch != Reactor::WatchId::None) {
+        core_->reactor().unwatch(watch);
+    }
+    if (timer != Reactor::TimerId::None) {
+        core_->reactor().remove_timer(timer);
     }
 }
 
@@ -91,18 +127,25 @@ void BridgeFile::resume() {
     on_given();
 }
 
-void BridgeFile::on_ready(std::uint64_t /*cookie*/, std::uint32_t events) {
+unsigned BridgeFile::scan() {
     unsigned found = 0;
     for (const auto& queue : queues_) {
         if (BridgeQueue* made = queue.load(std::memory_order_acquire)) {
             found += made->scan();
         }
     }
+    return found;
+}
+
+void BridgeFile::on_ready(std::uint64_t /*cookie*/, std::uint32_t events) {
+    const unsigned found = scan();
     if (events & (EPOLLERR | EPOLLHUP)) {
-        v4l2_capability caps{};
-        const auto alive = sys::ioctl_retry(fd_, VIDIOC_QUERYCAP, &caps);
-        fail_all(alive ? -EIO : alive.error().code);
-        return;
+        if (const int error = kernel_error(); error != 0) {
+            fail_all(error);
+            return;
+        }
+    } else {
+        heard_.fetch_add(1);
     }
     if (found == 0 && interest().frames == 0) {
         // Frames that nobody has a fence on: from now on only a hang-up counts.
@@ -117,26 +160,64 @@ void BridgeFile::on_ready(std::uint64_t /*cookie*/, std::uint32_t events) {
     }
 }
 
-/// An error of the kernel's poll means a broken queue only where a stream runs that has been given
-/// buffers.
+/// Looks after a watch that may be deaf, until it has been heard.
+void BridgeFile::on_deadline(MonotonicTime now) {
+    if (heard_.load() >= heard_surely) {
+        return;
+    }
+    const bool deaf = scan() > 0;
+    const bool goes_on = interest().frames != 0;
+    if (const auto done = look_after_watch(deaf, goes_on, now + patience); !done) {
+        fail_all(done.error().code);
+    }
+}
+
+Result<> BridgeFile::look_after_watch(bool deaf, bool goes_on, MonotonicTime again) {
+    const std::lock_guard lock(watch_mutex_);
+    if (watch_ == Reactor::WatchId::None) {
+        return {};
+    }
+    if (goes_on) {
+        core_->reactor().set_timer(deaf_timer_, again);
+    }
+    if (!deaf) {
+        return {};
+    }
+    heard_.store(0);
+    return core_->reactor().renew(watch_, watched_events_.load());
+}
+
+/// What the kernel's poll means by an error: 0 nothing. It says so too of a memory-to-memory device
+/// that has no buffer at all, and where a stop, a tracer or the freezer interrupts its wait for the
+/// device's lock (vb2_fop_poll, seen with vivid): what counts is there again while the kernel has
+/// buffers whose fences would stay pending.
+int BridgeFile::kernel_error() const {
+    v4l2_capability caps{};
+    if (const auto alive = sys::ioctl_retry(fd_, VIDIOC_QUERYCAP, &caps); !alive) {
+        return alive.error().code;
+    }
+    const auto asked = static_cast<short>(watched_events_.load() & frame_events);
+    for (int look = 0; look < looks_at_an_error; ++look) {
+        if (std::none_of(queues_.begin(), queues_.end(), has_fences_in_kernel)) {
+            return 0;
+        }
+        const auto now = sys::poll_now(fd_, asked);
+        if (now && !(*now & (POLLERR | POLLHUP))) {
+            return 0;
+        }
+    }
+    return -EIO;
+}
+
+/// A broken queue is one that would leave fences pending; a device that has gone takes all along.
 void BridgeFile::fail_all(int error) {
     for (const auto& queue : queues_) {
         BridgeQueue* made = queue.load(std::memory_order_acquire);
-        if (made == nullptr) {
-            continue;
-        }
-        const QueueView view = made->view();
-        if (error == -ENODEV || (view.streaming && view.given_any)) {
+        if (made != nullptr && (error == -ENODEV || has_fences_in_kernel(queue))) {
             made->fail(error);
         }
     }
 }
-
-namespace {
-
-constexpr short frame_events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
-
-}  // namespace
 
 File::Readiness BridgeFile::readiness() const {
     Readiness now;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 #include "v4lfence/base/syscall.hpp"
@@ -17,6 +18,9 @@ namespace {
 
 /// Capture drivers known to finish buffers in another order than they took them.
 constexpr std::string_view unordered_drivers[] = {"cobalt"};
+
+/// Of which QUERYBUF tells nothing.
+constexpr std::string_view silent_drivers[] = {"v4l2 loopback"};
 
 /// Formats with references between frames: a codec that reads or writes one may return frames in
 /// another order.
@@ -89,9 +93,14 @@ std::uint32_t node_capabilities(const v4l2_capability& caps) {
 struct Node {
     bool known = false;
     bool listed_unordered = false;
+    bool listed_silent = false;
     bool m2m = false;
     bool multiplanar = false;
 };
+
+bool is_listed(std::span<const std::string_view> drivers, std::string_view driver) {
+    return std::find(drivers.begin(), drivers.end(), driver) != drivers.end();
+}
 
 Node identify(int fd) {
     v4l2_capability caps{};
@@ -101,9 +110,7 @@ Node identify(int fd) {
     const auto* name = reinterpret_cast<const char*>(caps.driver);
     const std::string_view driver(name, strnlen(name, sizeof caps.driver));
     const std::uint32_t mine = node_capabilities(caps);
-    return Node{true,
-                std::find(std::begin(unordered_drivers), std::end(unordered_drivers), driver) !=
-                    std::end(unordered_drivers),
+    return Node{true, is_listed(unordered_drivers, driver), is_listed(silent_drivers, driver),
                 (mine & (V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE)) != 0,
                 (mine & V4L2_CAP_VIDEO_M2M_MPLANE) != 0};
 }
@@ -136,6 +143,10 @@ bool kernel_queue_is_ordered(int fd) {
         node.multiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
     return !is_inter_frame(current_format(fd, capture)) &&
            !is_inter_frame(current_format(fd, output));
+}
+
+bool kernel_shows_buffer_states(int fd) {
+    return !identify(fd).listed_silent;
 }
 
 bool kernel_queue_is_always_ordered(int fd, std::uint32_t buffer_type) {

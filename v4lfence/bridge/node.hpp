@@ -23,4 +23,8 @@ bool kernel_queue_is_ordered(int fd);
 /// The same for every format that a queue offers (SEMANTICS 1.3).
 bool kernel_queue_is_always_ordered(int fd, std::uint32_t buffer_type);
 
+/// QUERYBUF tells which buffers the kernel has, and which are done. v4l2loopback, which is not
+/// videobuf2, says QUEUED of all of them, always: there DQBUF alone shows what is finished.
+bool kernel_shows_buffer_states(int fd);
+
 }  // namespace v4lfence

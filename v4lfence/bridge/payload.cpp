@@ -61,17 +61,15 @@ void BufferCopy::set_memory_fd(unsigned plane, int fd) {
 
 // --- Payload -------------------------------------------------------------------------------------
 
-Result<> Payload::assign(const v4l2_buffer& buffer, bool hold) {
+Result<> Payload::assign(const v4l2_buffer& buffer, unsigned planes, bool hold) {
     const std::lock_guard lock(mutex_);
     copy_ = buffer;
     copy_.buffer.flags &= ~fence_flags;
     copy_.buffer.reserved2 = 0;
-    held_ = hold && buffer.memory == V4L2_MEMORY_DMABUF;
-    for (unsigned plane = 0; plane < VIDEO_MAX_PLANES; ++plane) {
-        memory_[plane].reset();
-        if (!held_ || plane >= copy_.plane_count()) {
-            continue;
-        }
+    const bool holds = hold && buffer.memory == V4L2_MEMORY_DMABUF;
+    held_planes_ = holds ? std::min(copy_.plane_count(), planes) : 0;
+    std::for_each(memory_.begin(), memory_.end(), [](UniqueFd& fd) { fd.reset(); });
+    for (unsigned plane = 0; plane < held_planes_; ++plane) {
         auto own = sys::dup_high(copy_.memory_fd(plane));
         if (!own) {
             const int error = own.error().code;
@@ -86,7 +84,7 @@ Result<> Payload::assign(const v4l2_buffer& buffer, bool hold) {
 BufferCopy Payload::for_kernel() const {
     const std::lock_guard lock(mutex_);
     BufferCopy copy = copy_;
-    for (unsigned plane = 0; held_ && plane < copy.plane_count(); ++plane) {
+    for (unsigned plane = 0; plane < held_planes_; ++plane) {
         copy.set_memory_fd(plane, memory_[plane].get());
     }
     return copy;
@@ -105,14 +103,14 @@ void Payload::restore_numbers(v4l2_buffer& buffer) const {
 }
 
 void Payload::restore_numbers_locked(v4l2_buffer& buffer) const {
-    if (!held_ || buffer.memory != V4L2_MEMORY_DMABUF) {
+    if (held_planes_ == 0 || buffer.memory != V4L2_MEMORY_DMABUF) {
         return;
     }
     if (!is_multiplanar(buffer.type)) {
         buffer.m.fd = copy_.memory_fd(0);
         return;
     }
-    for (unsigned plane = 0; plane < std::min(copy_.plane_count(), buffer.length); ++plane) {
+    for (unsigned plane = 0; plane < std::min(held_planes_, buffer.length); ++plane) {
         buffer.m.planes[plane].m.fd = copy_.memory_fd(plane);
     }
 }

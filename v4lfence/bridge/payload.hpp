@@ -48,9 +48,10 @@ struct BufferCopy {
 class Payload {
 public:
     /// Copies what the program passed, without our flags and field. `buffer` was checked. `hold`:
-    /// the memory of each DMABUF plane is held by descriptors of our own. Errors: EINVAL one is no
-    /// descriptor; EMFILE.
-    Result<> assign(const v4l2_buffer& buffer, bool hold);
+    /// the memory of each DMABUF plane is held by descriptors of our own. The queue's buffers have
+    /// `planes`; what a program passes beyond means nothing, as to the kernel. Errors: EINVAL one
+    /// is no descriptor; EMFILE.
+    Result<> assign(const v4l2_buffer& buffer, unsigned planes, bool hold);
 
     /// For the kernel.
     BufferCopy for_kernel() const;
@@ -70,7 +71,7 @@ private:
     mutable std::mutex mutex_;
     BufferCopy copy_;  ///< As the program passed it.
     std::array<UniqueFd, VIDEO_MAX_PLANES> memory_;
-    bool held_ = false;
+    unsigned held_planes_ = 0;
 };
 
 }  // namespace v4lfence

@@ -106,7 +106,7 @@ TEST(Payload, our_flags_and_field_never_reach_the_kernel) {
     buffer.flags = V4L2_BUF_FLAG_IN_FENCE | V4L2_BUF_FLAG_OUT_FENCE | V4L2_BUF_FLAG_NO_CACHE_CLEAN;
     v4l2_buffer_fence_fd(&buffer) = 5;
     Payload payload;
-    ASSERT_TRUE(payload.assign(buffer, true));
+    ASSERT_TRUE(payload.assign(buffer, 1, true));
     const BufferCopy given = payload.for_kernel();
     EXPECT_EQ(given.buffer.flags, V4L2_BUF_FLAG_NO_CACHE_CLEAN);
     EXPECT_EQ(given.buffer.reserved2, 0U);
@@ -120,7 +120,7 @@ TEST(Payload, held_dma_buf_outlives_the_programs_descriptor) {
     v4l2_buffer buffer = single(V4L2_MEMORY_DMABUF);
     buffer.m.fd = program.get();
     Payload payload;
-    ASSERT_TRUE(payload.assign(buffer, true));
+    ASSERT_TRUE(payload.assign(buffer, 1, true));
     const int number = program.get();
     program.reset();
     const int given = payload.for_kernel().buffer.m.fd;
@@ -139,7 +139,7 @@ TEST(Payload, programs_numbers_are_reported_for_every_plane) {
         program.planes[plane].m.fd = fds[plane].get();
     }
     Payload payload;
-    ASSERT_TRUE(payload.assign(program.buffer, true));
+    ASSERT_TRUE(payload.assign(program.buffer, VIDEO_MAX_PLANES, true));
     const BufferCopy given = payload.for_kernel();
     Planar seen(V4L2_MEMORY_DMABUF, 3);
     given.write_to(seen.buffer);
@@ -153,13 +153,29 @@ TEST(Payload, programs_numbers_are_reported_for_every_plane) {
     }
 }
 
+// Pins: 6.5
+TEST(Payload, planes_beyond_the_queues_are_not_looked_at) {
+    const UniqueFd used = memory();
+    Planar program(V4L2_MEMORY_DMABUF, VIDEO_MAX_PLANES);
+    program.planes[0].m.fd = used.get();
+    program.planes[1].m.fd = -1;
+    const std::size_t before = open_descriptors();
+    Payload payload;
+    ASSERT_TRUE(payload.assign(program.buffer, 1, true));
+    EXPECT_EQ(open_descriptors(), before + 1);
+    const BufferCopy given = payload.for_kernel();
+    EXPECT_TRUE(is_same_file(given.memory_fd(0), used.get()));
+    EXPECT_EQ(given.memory_fd(1), -1);
+    EXPECT_EQ(given.buffer.length, VIDEO_MAX_PLANES);
+}
+
 TEST(Payload, buffer_that_goes_to_the_kernel_at_once_costs_no_descriptor) {
     const UniqueFd program = memory();
     const std::size_t before = open_descriptors();
     v4l2_buffer buffer = single(V4L2_MEMORY_DMABUF);
     buffer.m.fd = program.get();
     Payload payload;
-    ASSERT_TRUE(payload.assign(buffer, false));
+    ASSERT_TRUE(payload.assign(buffer, 1, false));
     EXPECT_EQ(open_descriptors(), before);
     EXPECT_EQ(payload.for_kernel().buffer.m.fd, program.get());
 }
@@ -169,7 +185,7 @@ TEST(Payload, plane_that_is_no_descriptor_is_einval) {
     v4l2_buffer buffer = single(V4L2_MEMORY_DMABUF);
     buffer.m.fd = -1;
     Payload payload;
-    const auto assigned = payload.assign(buffer, true);
+    const auto assigned = payload.assign(buffer, 1, true);
     ASSERT_FALSE(assigned);
     EXPECT_EQ(assigned.error().code, -EINVAL);
 }
@@ -182,7 +198,7 @@ TEST(Payload, failed_assign_leaves_no_descriptor) {
     program.planes[1].m.fd = -1;
     const std::size_t before = open_descriptors();
     Payload payload;
-    EXPECT_FALSE(payload.assign(program.buffer, true));
+    EXPECT_FALSE(payload.assign(program.buffer, VIDEO_MAX_PLANES, true));
     EXPECT_EQ(open_descriptors(), before);
 }
 
@@ -195,7 +211,7 @@ TEST(Payload, held_buffer_is_shown_as_the_program_queued_it) {
     program.m.userptr = 0x1000;
     program.length = 20;
     Payload payload;
-    ASSERT_TRUE(payload.assign(program, true));
+    ASSERT_TRUE(payload.assign(program, 1, true));
     v4l2_buffer seen = single(V4L2_MEMORY_USERPTR);
     payload.show_in(seen);
     EXPECT_EQ(seen.bytesused, 10U);
@@ -212,7 +228,7 @@ TEST(Payload, offset_and_length_of_mapped_memory_stay_the_kernels) {
     program.m.offset = 1;
     program.length = 2;
     Payload payload;
-    ASSERT_TRUE(payload.assign(program, true));
+    ASSERT_TRUE(payload.assign(program, 1, true));
     v4l2_buffer seen = single(V4L2_MEMORY_MMAP);
     seen.m.offset = 0x10000;
     seen.length = 4096;
@@ -228,7 +244,7 @@ TEST(Payload, planes_are_shown_as_far_as_the_caller_has_room) {
     program.planes[1].bytesused = 2;
     program.planes[1].data_offset = 3;
     Payload payload;
-    ASSERT_TRUE(payload.assign(program.buffer, true));
+    ASSERT_TRUE(payload.assign(program.buffer, VIDEO_MAX_PLANES, true));
     Planar wide(V4L2_MEMORY_USERPTR, 4);
     payload.show_in(wide.buffer);
     EXPECT_EQ(wide.planes[1].bytesused, 2U);

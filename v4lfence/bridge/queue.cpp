@@ -4,7 +4,10 @@
 
 #include "v4lfence/bridge/queue.hpp"
 
+#include <sys/sysmacros.h>
+
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "v4lfence/base/syscall.hpp"
@@ -18,16 +21,13 @@ DmaBufAccess access_of(std::uint32_t type) {
     return V4L2_TYPE_IS_OUTPUT(type) ? DmaBufAccess::Read : DmaBufAccess::Write;
 }
 
-bool is_kernels(std::uint32_t flags) {
-    return (flags & (V4L2_BUF_FLAG_QUEUED | V4L2_BUF_FLAG_DONE)) != 0;
-}
-
 }  // namespace
 
 BridgeQueue::BridgeQueue(Core& core, DeviceWatch& watch, const FileOptions& options,
                          const std::atomic<int>& fd, std::uint32_t type)
     : ReactorWaits(core.reactor(), sync_), core_(core), watch_(watch), options_(options), fd_(fd),
-      type_(type), out_fences_(core), sync_(*this, *this, core.clock(), core.counters()) {}
+      type_(type), shows_states_(kernel_shows_buffer_states(fd)), out_fences_(core),
+      sync_(*this, *this, core.clock(), core.counters()) {}
 
 Result<std::unique_ptr<BridgeQueue>>
 BridgeQueue::create(Core& core, DeviceWatch& watch, const FileOptions& options,
@@ -75,7 +75,8 @@ Result<> BridgeQueue::learn(unsigned index) {
         resize(index + 1);
         sync_.resize(index + 1);
     }
-    if (is_kernels(seen.buffer.flags) && sync_.view(index).state == SlotState::Dequeued) {
+    if (shows_states_ && is_kernels(seen.buffer.flags) &&
+        sync_.view(index).state == SlotState::Dequeued) {
         sync_.adopt_given(index);
     }
     return {};
@@ -86,6 +87,7 @@ void BridgeQueue::forget_buffers() {
         if (BridgeBuffer* buffer = buffers_.find(index)) {
             buffer->exists.store(false);
             buffer->payload.drop_memory();
+            buffer->exported.clear();
         }
     }
     known_ = 0;
@@ -103,28 +105,36 @@ void BridgeQueue::refresh_order(int by) {
 
 /// Step 1, finding the file, is the way in's. Steps 5 and 6 are scan() and try_dqbuf().
 Result<> BridgeQueue::qbuf(v4l2_buffer& buffer) {
+    Core::LoopUse loop;  // Ends with no lock held: that may wait for a fork, which waits for us.
     const std::lock_guard lock(queueing_mutex_);
     V4LFENCE_TRY(check(buffer));
 
     // 2. The in-fence becomes ours; an error so far changes nothing.
     InFence in = V4LFENCE_TRY(take_in_fence(buffer));
     const bool has_in_fence = in.pending.has_value();
-    const bool will_be_held = has_in_fence || sync_.view().held > 0;
+    const ImplicitFences implicit = implicit_fences(buffer);
+    std::optional<Fence> busy = V4LFENCE_TRY(implicit.take());
+    const QueueView view = sync_.view();
+    const bool will_be_held = has_in_fence || busy || view.held > 0;
     if (will_be_held || in.error != 0) {
-        V4LFENCE_TRY(check_held(buffer));
+        V4LFENCE_TRY(check_held(buffer, implicit));
     }
-    Undo undo(*this, buffer.index);
-    V4LFENCE_TRY(buffers_.find(buffer.index)->payload.assign(buffer, will_be_held));
-    if (has_in_fence || (buffer.flags & V4L2_BUF_FLAG_OUT_FENCE)) {
+    Undo undo(*this, buffer.index, loop);
+    BridgeBuffer& known = *buffers_.find(buffer.index);
+    V4LFENCE_TRY(known.payload.assign(buffer, known.geometry.plane_count(), will_be_held));
+    const bool has_out_fence =
+        (buffer.flags & V4L2_BUF_FLAG_OUT_FENCE) || implicit.puts_out_fence(view);
+    if (has_in_fence || busy || has_out_fence) {
         V4LFENCE_TRY(undo.prepare());
     }
 
     // 3. The out-fence is minted, its descriptor reserved.
-    OutFence out = V4LFENCE_TRY(mint_out_fence(buffer));
+    OutFence out = V4LFENCE_TRY(mint_out_fence(buffer, implicit));
 
     // 4. Commit; the gate's step gives what is ready or leaves it to the fence's end.
     V4LFENCE_TRY(sync_.queue(Submission{buffer.index, std::move(in.pending), in.error,
-                                        std::move(out.promise), options_.deadline(), out.bound}));
+                                        std::move(busy), std::move(out.promise),
+                                        options_.deadline(), out.bound, queued_by(buffer, out)}));
     undo.keep();
     if (!will_be_held && sync_.view(buffer.index).state == SlotState::Held) {
         // Another thread holds the token and gives it in a moment, from memory that is not ours to
@@ -139,9 +149,13 @@ Result<> BridgeQueue::Undo::prepare() {
     if (!queue_.watch_.keeps_loop()) {
         loop_ = V4LFENCE_TRY(queue_.core_.use_loop());
     }
-    const std::lock_guard lock(queue_.dqbuf_mutex_);
-    opened_wake_ = queue_.waiter_wake_.fd() < 0;
-    return queue_.waiter_wake_.open();
+    {
+        const std::lock_guard lock(queue_.dqbuf_mutex_);
+        opened_wake_ = queue_.waiter_wake_.fd() < 0;
+        V4LFENCE_TRY(queue_.waiter_wake_.open());
+    }
+    began_to_show_ = queue_.show();
+    return {};
 }
 
 void BridgeQueue::Undo::keep() {
@@ -155,6 +169,9 @@ void BridgeQueue::Undo::keep() {
 BridgeQueue::Undo::~Undo() {
     if (kept_) {
         return;
+    }
+    if (began_to_show_) {
+        queue_.sync_.hide();
     }
     queue_.buffers_.find(index_)->payload.drop_memory();
     queue_.out_fences_.forget(index_);
@@ -185,7 +202,11 @@ Result<> BridgeQueue::check(const v4l2_buffer& buffer) {
 }
 
 /// What the kernel would say at once and now cannot, because it does not see the buffer yet.
-Result<> BridgeQueue::check_held(const v4l2_buffer& buffer) {
+Result<> BridgeQueue::check_held(const v4l2_buffer& buffer, const ImplicitFences& implicit) {
+    if (buffer.flags & V4L2_BUF_FLAG_REQUEST_FD) {
+        // Its request may be queued, or gone, by the time that the buffer could be given.
+        return v4lfence::fail(-EINVAL, "a request's buffer behind those that are held");
+    }
     V4LFENCE_TRY(check_owner());
     const v4l2_buffer& known = buffers_.find(buffer.index)->geometry.buffer;
     if (buffer.memory != known.memory) {
@@ -194,7 +215,7 @@ Result<> BridgeQueue::check_held(const v4l2_buffer& buffer) {
     if (is_multiplanar(type_) && buffer.length < known.length) {
         return v4lfence::fail(-EINVAL, "too few planes");
     }
-    return {};
+    return buffer.memory == V4L2_MEMORY_DMABUF ? implicit.check_dma_bufs() : Result<>();
 }
 
 /// Asked once a generation: a queue that another handle streams from or reads from says EBUSY to
@@ -229,11 +250,29 @@ Result<BridgeQueue::InFence> BridgeQueue::take_in_fence(const v4l2_buffer& buffe
     return InFence{std::move(imported.pending), imported.status.error};
 }
 
-Result<OutFence> BridgeQueue::mint_out_fence(const v4l2_buffer& buffer) {
-    if (!(buffer.flags & V4L2_BUF_FLAG_OUT_FENCE)) {
-        return OutFence{};
+Result<OutFence> BridgeQueue::mint_out_fence(const v4l2_buffer& buffer,
+                                             const ImplicitFences& implicit) {
+    return implicit.mint(out_fences_, options_, buffer.index, sync_.view(),
+                         (buffer.flags & V4L2_BUF_FLAG_OUT_FENCE) != 0);
+}
+
+/// With the dma-bufs that the buffer has now: what was exported of it, or what is queued. None for
+/// a request's: it is queued when the request is, which nobody here sees.
+ImplicitFences BridgeQueue::implicit_fences(const v4l2_buffer& buffer) const {
+    ImplicitFences implicit(options_, access_of(type_));
+    if (!implicit.wanted() || (buffer.flags & V4L2_BUF_FLAG_REQUEST_FD)) {
+        return implicit;
     }
-    return out_fences_.mint(options_.provider.load(), buffer.index, sync_.view());
+    const BridgeBuffer& known = *buffers_.find(buffer.index);
+    if (buffer.memory == V4L2_MEMORY_MMAP) {
+        known.exported.collect(implicit.dma_bufs());
+    }
+    const BufferCopy asked(buffer);
+    const unsigned planes = std::min(asked.plane_count(), known.geometry.plane_count());
+    for (unsigned plane = 0; buffer.memory == V4L2_MEMORY_DMABUF && plane < planes; ++plane) {
+        implicit.dma_bufs().add(asked.memory_fd(plane));
+    }
+    return implicit;
 }
 
 /// What QBUF returns: the kernel's answer where it has the buffer, its likeness where it has not.
@@ -294,6 +333,36 @@ Taker::Answer BridgeQueue::start(unsigned /*count*/) {
     return {};
 }
 
+// --- what is to be seen from outside -------------------------------------------------------------
+
+/// From the first fence on, with queueing_mutex_. False: it is shown already, or cannot be.
+bool BridgeQueue::show() {
+    TraceBoard* const board = core_.board();
+    if (board == nullptr || !sync_.may_show_on(*board)) {
+        return false;
+    }
+    const std::string path = sys::describe_fd(fd_).value_or("?");
+    const auto info = sys::fstat(fd_);
+    QueueOwner owner;
+    const std::string name = path + (V4L2_TYPE_IS_OUTPUT(type_) ? " output" : " capture");
+    owner.name = name;
+    owner.type = type_;
+    owner.device_major = info ? gnu_dev_major(info->st_rdev) : 0;
+    owner.device_minor = info ? gnu_dev_minor(info->st_rdev) : 0;
+    return sync_.show_on(*board, owner);
+}
+
+QueuedBy BridgeQueue::queued_by(const v4l2_buffer& buffer, const OutFence& out) const {
+    QueuedBy by;
+    by.fd = fd_;
+    by.out_fence_fd = out.fd.get();
+    by.provider = out.provider;
+    if (buffer.flags & V4L2_BUF_FLAG_IN_FENCE) {
+        by.in_fence_fd = static_cast<std::int32_t>(buffer.reserved2);
+    }
+    return by;
+}
+
 // --- what others wait for ------------------------------------------------------------------------
 
 void BridgeQueue::wake() {
@@ -309,6 +378,11 @@ void BridgeQueue::on_given() {
 }
 
 void BridgeQueue::abandon() noexcept {
+    for (unsigned index = 0; index < known_; ++index) {
+        if (BridgeBuffer* buffer = buffers_.find(index)) {
+            buffer->exported.clear();
+        }
+    }
     sync_.abandon();
     out_fences_.abandon();
 }

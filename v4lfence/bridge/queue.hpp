@@ -16,6 +16,7 @@
 
 #include "v4lfence/bridge/bridge_buffer.hpp"
 #include "v4lfence/sync/core.hpp"
+#include "v4lfence/sync/implicit.hpp"
 #include "v4lfence/sync/out_fences.hpp"
 #include "v4lfence/sync/reactor_waits.hpp"
 #include "v4lfence/sync/wake.hpp"
@@ -68,6 +69,8 @@ public:
     /// `range` as struct v4l2_remove_buffers, which headers before 6.10 lack.
     Result<> remove_bufs(void* range);
     Result<> query_fences(v4l2_query_fences& query);
+    /// What is exported takes part in implicit synchronization. Errors: EMFILE see ExportedPlanes.
+    Result<> expbuf(v4l2_exportbuffer& request);
 
     enum class Outcome : std::uint8_t {
         Dequeued,
@@ -82,14 +85,15 @@ public:
     /// Errors: EINVAL the stream has ended meanwhile.
     Result<> end_wait(const WaitPlan& plan);
 
-    /// Puts what we know of a buffer, asked before the kernel was, over what the kernel says of it,
-    /// also for another handle of
-    /// the node.
     SlotView slot(unsigned index) const { return sync_.view(index); }
+    /// Puts what we know of a buffer, asked before the kernel was, over what the kernel says of it,
+    /// also for another handle of the node.
     void overlay(v4l2_buffer& buffer, const SlotView& slot) const;
 
     /// The kernel may have finished buffers: ends their fences. Returns how many it found.
     unsigned scan();
+    /// Does the kernel have a buffer, full or not, that an out-fence stands for?
+    bool has_fences_in_kernel() const;
     /// The device is gone or its queue broken.
     void fail(int error) { sync_.fail_queue(error); }
     /// The file is being closed and the kernel's queue has been stopped.
@@ -140,7 +144,9 @@ private:
     /// opens what later ones use.
     class Undo {
     public:
-        Undo(BridgeQueue& queue, unsigned index) : queue_(queue), index_(index) {}
+        /// `loop` is for what prepare() takes, and outlives the locks.
+        Undo(BridgeQueue& queue, unsigned index, Core::LoopUse& loop)
+            : queue_(queue), index_(index), loop_(loop) {}
         Undo(const Undo&) = delete;
         Undo& operator=(const Undo&) = delete;
         ~Undo();
@@ -152,8 +158,9 @@ private:
     private:
         BridgeQueue& queue_;
         const unsigned index_;
-        Core::LoopUse loop_;
+        Core::LoopUse& loop_;
         bool opened_wake_ = false;
+        bool began_to_show_ = false;
         bool kept_ = false;
     };
 
@@ -162,13 +169,16 @@ private:
         std::optional<Fence> pending;
         int error = 0;
     };
+    ImplicitFences implicit_fences(const v4l2_buffer& buffer) const;
     Result<> check(const v4l2_buffer& buffer);
-    Result<> check_held(const v4l2_buffer& buffer);
+    Result<> check_held(const v4l2_buffer& buffer, const ImplicitFences& implicit);
     Result<> check_owner();
     Result<> probe_owner() const;
     Result<InFence> take_in_fence(const v4l2_buffer& buffer);
-    Result<OutFence> mint_out_fence(const v4l2_buffer& buffer);
+    Result<OutFence> mint_out_fence(const v4l2_buffer& buffer, const ImplicitFences& implicit);
     void show_queued(v4l2_buffer& buffer, int out_fd, bool in_fence) const;
+    bool show();
+    QueuedBy queued_by(const v4l2_buffer& buffer, const OutFence& out) const;
     bool knows(unsigned index) const {
         const BridgeBuffer* buffer = buffers_.find(index);
         return buffer != nullptr && buffer->exists.load();
@@ -198,6 +208,7 @@ private:
     const FileOptions& options_;
     const std::atomic<int>& fd_;
     const std::uint32_t type_;
+    const bool shows_states_;  ///< As kernel_shows_buffer_states().
 
     /// Held over each call that changes the queue but DQBUF, as videobuf2's queue lock.
     std::mutex queueing_mutex_;

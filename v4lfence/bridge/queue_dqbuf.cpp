@@ -34,13 +34,23 @@ unsigned BridgeQueue::scan() {
             break;
         }
         if (seen->buffer.flags & V4L2_BUF_FLAG_DONE) {
-            sync_.finish(*job, error_of(seen->buffer));
+            sync_.finish(*job, error_of(seen->buffer), seen->buffer.sequence);
             ++found;
         } else if (ordered && found > 0) {
             break;
         }
     }
     return found;
+}
+
+bool BridgeQueue::has_fences_in_kernel() const {
+    for (auto job = sync_.first_given_fence(); job; job = sync_.next_given_fence(*job)) {
+        const auto seen = ask_kernel(job->index);
+        if (seen && is_kernels(seen->buffer.flags)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 Result<BridgeQueue::Outcome> BridgeQueue::try_dqbuf(v4l2_buffer& buffer, Look look) {
@@ -97,7 +107,7 @@ Result<BridgeQueue::Outcome> BridgeQueue::dqbuf_from_kernel(v4l2_buffer& buffer)
     // The job cannot change meanwhile: the program does not have the buffer yet, and who stops the
     // queue takes the same lock.
     const SlotView slot = sync_.view(buffer.index);
-    sync_.finish(slot.job, error_of(buffer));
+    sync_.finish(slot.job, error_of(buffer), buffer.sequence);
     sync_.dequeue(buffer.index);
     if (const BridgeBuffer* known = buffers_.find(buffer.index)) {
         known->payload.restore_numbers(buffer);
@@ -154,11 +164,13 @@ Result<WaitPlan> BridgeQueue::begin_wait(int by) {
     if (view.given_any) {
         waits_for_first_.store(false);
     }
+    sync_.show_waiting(true);
     const short events = V4L2_TYPE_IS_OUTPUT(type_) ? POLLOUT : POLLIN;
     return WaitPlan{waiter_wake_.fd(), view.given_any ? by : -1, events, view.generation};
 }
 
 Result<> BridgeQueue::end_wait(const WaitPlan& plan) {
+    sync_.show_waiting(false);
     waiter_tid_.store(0);
     waiter_wake_.end();
     const QueueView view = sync_.view();

@@ -65,13 +65,16 @@ Result<> BridgeQueue::cancel_with(unsigned long request, void* argument, int err
 /// What was finished since the last look: a stopped queue shows each buffer as the program's, but
 /// one that was filled has the time of its capture and its size, which videobuf2 clears at QBUF.
 void BridgeQueue::finish_stopped() {
+    if (!shows_states_) {
+        return;  // The time is that of any earlier frame.
+    }
     for (auto job = sync_.first_given_fence(); job; job = sync_.next_given_fence(*job)) {
         const auto seen = ask_kernel(job->index);
         const bool stamped =
             seen && (seen->buffer.timestamp.tv_sec != 0 || seen->buffer.timestamp.tv_usec != 0);
         const bool sized = is_multiplanar(type_) || (seen && seen->buffer.bytesused != 0);
         if (stamped && sized && !V4L2_TYPE_IS_OUTPUT(type_)) {
-            sync_.finish(*job, 0);
+            sync_.finish(*job, 0, seen->buffer.sequence);
         }
     }
 }
@@ -117,8 +120,24 @@ Result<> BridgeQueue::remove_bufs(void* range) {
     }
     V4LFENCE_TRY(sys::ioctl(fd_, remove_bufs_request, range));
     for (std::size_t index = asked.index; index < end; ++index) {
-        buffers_.make(static_cast<unsigned>(index)).exists.store(false);
+        BridgeBuffer& removed = buffers_.make(static_cast<unsigned>(index));
+        removed.exists.store(false);
+        removed.exported.clear();
     }
+    return {};
+}
+
+Result<> BridgeQueue::expbuf(v4l2_exportbuffer& request) {
+    const std::lock_guard lock(queueing_mutex_);
+    v4l2_exportbuffer asked = request;
+    V4LFENCE_TRY(sys::ioctl(fd_, VIDIOC_EXPBUF, &asked));
+    UniqueFd exported(asked.fd);
+    if (!knows(asked.index)) {
+        V4LFENCE_TRY(learn(asked.index));
+    }
+    V4LFENCE_TRY(buffers_.find(asked.index)->exported.add(asked.plane, exported.get()));
+    request = asked;
+    static_cast<void>(std::move(exported).release());  // The program's, by the number it was told.
     return {};
 }
 
@@ -134,6 +153,7 @@ void BridgeQueue::close() {
         const Sync::Pause pause(sync_);
         sync_.cancel(-ENODEV);
     }
+    sync_.hide();
 }
 
 void BridgeQueue::close_unreachable() {
@@ -142,6 +162,7 @@ void BridgeQueue::close_unreachable() {
     watch_.pause();
     const std::lock_guard no_dqbuf(dqbuf_mutex_);
     sync_.cancel(-ECANCELED);
+    sync_.hide();
 }
 
 // --- what is to be seen --------------------------------------------------------------------------
@@ -189,7 +210,7 @@ void BridgeQueue::overlay(v4l2_buffer& buffer, const SlotView& slot) const {
 
 Result<> BridgeQueue::query_fences(v4l2_query_fences& query) {
     const QueueView view = sync_.view();
-    const ProviderTraits* traits = V4LFENCE_TRY(out_fences_.traits(options_.provider.load(), view));
+    const ProviderTraits* traits = V4LFENCE_TRY(out_fences_.traits(options_.maker(), view));
     answer_fence_query(query, *traits, view.ordered, options_.deadline_ms.load());
     return {};
 }

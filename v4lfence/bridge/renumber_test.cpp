@@ -17,6 +17,7 @@
 
 #include "v4lfence/bridge/context.hpp"
 #include "v4lfence/bridge/file.hpp"
+#include "v4lfence/bridge/testing/new_context.hpp"
 #include "v4lfence/bridge/testing/pipe_node.hpp"
 #include "v4lfence/fence/fence.hpp"
 
@@ -90,14 +91,8 @@ protected:
         return ended ? ended->state : FenceState::Pending;
     }
 
-    /// What a Context holds lives as long as the process: so do those of the tests.
-    static Context& new_context() {
-        static auto* const all = new std::vector<std::unique_ptr<Context>>;
-        return *all->emplace_back(std::make_unique<Context>());
-    }
-
     testing::PipeNode node_;
-    Context& context_ = new_context();
+    Context& context_ = testing::new_context();
     UniqueFd first_;
     UniqueFd second_;
     std::unique_ptr<BridgeFile> file_;

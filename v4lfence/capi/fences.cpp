@@ -120,6 +120,11 @@ int v4lfence_dispatch(void) {
     return core == nullptr ? 0 : static_cast<int>(core->reactor().dispatch());
 }
 
+int v4lfence_use_board(int on) {
+    const auto chosen = process().context.use_board(on != 0);
+    return chosen ? 0 : failed(chosen.error());
+}
+
 int v4lfence_get_stats(struct v4lfence_stats* stats, size_t size) {
     if (stats == nullptr || size == 0) {
         return failed(Error{-EINVAL, "v4lfence_get_stats"});

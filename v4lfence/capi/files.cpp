@@ -22,6 +22,7 @@
 #include "v4lfence/capi/sync_ioctl.hpp"
 #include "v4lfence/capi/wait.h"
 #include "v4lfence/remote/connection.hpp"
+#include "v4lfence/sync/out_fences.hpp"
 #include "v4lfence/uapi/native_call.hpp"
 #include "v4lfence/v4lfence.h"
 
@@ -365,12 +366,31 @@ int v4lfence_set_deadline(int fd, unsigned deadline_ms) {
     return set ? 0 : failed(set.error());
 }
 
+int v4lfence_set_implicit(int fd, unsigned flags) {
+    static_assert(V4LFENCE_IMPLICIT_IN == implicit_in && V4LFENCE_IMPLICIT_OUT == implicit_out);
+    const FdTable::Use file = process().files.find(fd);
+    if (!file) {
+        return failed(Error{-ENOTTY, "v4lfence_set_implicit"});
+    }
+    const auto set = file->set_implicit(flags);
+    return set ? 0 : failed(set.error());
+}
+
 int v4lfence_set_rfc_caps(int fd, int on) {
     const FdTable::Use file = process().files.find(fd);
     if (!file) {
         return failed(Error{-ENOTTY, "v4lfence_set_rfc_caps"});
     }
     const auto set = file->set_rfc_caps(on != 0);
+    return set ? 0 : failed(set.error());
+}
+
+int v4lfence_set_fence_names(int fd, int on) {
+    const FdTable::Use file = process().files.find(fd);
+    if (!file) {
+        return failed(Error{-ENOTTY, "v4lfence_set_fence_names"});
+    }
+    const auto set = file->set_fence_names(on != 0);
     return set ? 0 : failed(set.error());
 }
 

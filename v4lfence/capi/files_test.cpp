@@ -93,6 +93,7 @@ TEST(Files, file_that_is_not_managed_knows_no_fences) {
         EXPECT_TRUE(refused(v4lfence_set_provider(number, "user")));
         EXPECT_TRUE(refused(v4lfence_set_deadline(number, 1)));
         EXPECT_TRUE(refused(v4lfence_set_rfc_caps(number, 1)));
+        EXPECT_TRUE(refused(v4lfence_set_fence_names(number, 1)));
         EXPECT_TRUE(refused(v4lfence_last_expiry(number, &expiry)));
     }
     EXPECT_EQ(v4lfence_close(fd), 0);

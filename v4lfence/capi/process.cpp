@@ -36,6 +36,7 @@ Process& process() {
     static Process* const instance = [] {
         auto* made = new Process;
         made->context.add_fork_member(made->promises);
+        made->context.add_fork_member(made->timelines);
         made->context.add_fork_member(made->mappings);
         made->context.add_fork_member(made->devices);
         made->context.add_fork_member(made->remote);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What the C API keeps per process: the one Context, the files by number, the virtual devices here
-// and elsewhere, the program's own promises and mappings.
+// and elsewhere, the program's own promises, timelines and mappings.
 
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "v4lfence/capi/fd_table.hpp"
 #include "v4lfence/capi/mappings.hpp"
 #include "v4lfence/capi/remote_devices.hpp"
+#include "v4lfence/capi/timelines.hpp"
 #include "v4lfence/capi/virtual_devices.hpp"
 #include "v4lfence/fence/provider.hpp"
 
@@ -46,6 +47,7 @@ struct Process {
     Context context;
     FdTable files;
     Promises promises;
+    Timelines timelines;
     Mappings mappings;
     VirtualDevices devices{context};
     RemoteDevices remote;

@@ -35,6 +35,7 @@ Result<std::shared_ptr<VideoDevice>> VirtualDevices::device(const std::string& n
     auto made =
         V4LFENCE_TRY(VideoDevice::create(std::move(driver), context_.core(), makers_.back()));
     std::shared_ptr<VideoDevice> device(std::move(made));
+    device->show_as(std::string(prefix) + name);
     if (found != devices_.end()) {
         std::erase_if(gone_, [](const auto& each) { return each.expired(); });
         gone_.push_back(found->second);

@@ -214,7 +214,13 @@ TEST(Virtual, child_of_a_fork_has_dead_files_and_new_devices) {
     ASSERT_EQ(camera.stream(true), 0);
     const pid_t child = ::fork();
     if (child == 0) {
-        const bool dead = camera.dequeue() == -EIO && camera.stream(false) == -EIO;
+        const auto is_eio = [](int status) { return status == -1 && errno == EIO; };
+        const bool dead = camera.dequeue() == -EIO && camera.stream(false) == -EIO &&
+                          is_eio(v4lfence_set_provider(camera.fd(), "user")) &&
+                          is_eio(v4lfence_set_deadline(camera.fd(), 1)) &&
+                          is_eio(v4lfence_set_implicit(camera.fd(), 0)) &&
+                          is_eio(v4lfence_set_rfc_caps(camera.fd(), 1)) &&
+                          is_eio(v4lfence_set_fence_names(camera.fd(), 1));
         const Camera fresh("fork");
         const bool streams =
             fresh.request(2) == 0 && fresh.queue(0) == 0 &&

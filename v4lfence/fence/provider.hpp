@@ -42,6 +42,11 @@ public:
 
     explicit operator bool() const noexcept { return context_ != nullptr; }
 
+    /// For whoever shows a pending fence: the descriptor by which it is ended, borrowed, -1 where
+    /// its context has that; and the provider's number of it.
+    int end_fd() const noexcept { return end_.get(); }
+    std::uint64_t id() const noexcept { return id_; }
+
     /// `error` 0 or a negative errno. What this thread did before is visible to who sees the fence
     /// ended.
     void end(int error) && noexcept;
@@ -107,7 +112,7 @@ struct ProbedProvider {
 inline constexpr std::string_view provider_names[] = {"user", "eventfd", "vgem", "sw_sync"};
 
 /// Tries the provider out: a fence is minted, seen pending, ended, seen ended. "auto" is "user".
-/// Errors: EINVAL no such name.
+/// Errors: EINVAL no such name; EMFILE, ENFILE, ENOMEM it could not be tried out.
 Result<ProbedProvider> probe_provider(std::string_view name);
 
 }  // namespace v4lfence

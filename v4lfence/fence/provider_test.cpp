@@ -12,6 +12,7 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,6 +23,7 @@
 #include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/fence/fence.hpp"
 #include "v4lfence/fence/provider.hpp"
+#include "v4lfence/fence/providers/drm.hpp"
 #include "v4lfence/fence/testing/scripted_clock.hpp"
 
 namespace v4lfence {
@@ -46,6 +48,19 @@ std::vector<std::string> providers_here() {
         }
     }
     return here;
+}
+
+TEST(DrmNodes, are_listed_by_prefix_and_sorted) {
+    const std::string folder = ::testing::TempDir() + "nodes-" + std::to_string(::getpid());
+    ASSERT_TRUE(std::filesystem::create_directory(folder));
+    for (const char* name : {"renderD129", "card0", "renderD128", "by-path"}) {
+        EXPECT_TRUE(sys::open((folder + "/" + name).c_str(), O_CREAT | O_WRONLY, 0600));
+    }
+    EXPECT_EQ(*drm::list_nodes("renderD", folder.c_str()),
+              (std::vector{folder + "/renderD128", folder + "/renderD129"}));
+    EXPECT_EQ(*drm::list_nodes("card", folder.c_str()), std::vector{folder + "/card0"});
+    std::filesystem::remove_all(folder);
+    EXPECT_TRUE(drm::list_nodes("card", folder.c_str())->empty());
 }
 
 class EveryProvider : public ::testing::TestWithParam<std::string> {
@@ -451,6 +466,14 @@ TEST(ProbeProvider, auto_is_the_user_provider) {
     const auto probed = probe_provider("auto");
     ASSERT_TRUE(probed && probed->provider);
     EXPECT_EQ(probed->provider->traits().name, "user");
+}
+
+TEST(ProbeProvider, without_descriptors_nothing_is_said_of_the_machine) {
+    for (const std::string& name : providers_here()) {
+        const testing::DescriptorLimit none(1);
+        const auto probed = probe_provider(name);
+        EXPECT_EQ(probed ? 0 : probed.error().code, -EMFILE) << name;
+    }
 }
 
 TEST(ProbeProvider, what_is_missing_has_a_reason) {

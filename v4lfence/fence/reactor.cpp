@@ -29,6 +29,10 @@ Result<> Reactor::change(WatchId id, std::uint32_t events) {
     return impl_->change(id, events);
 }
 
+Result<> Reactor::renew(WatchId id, std::uint32_t events) {
+    return impl_->renew(id, events);
+}
+
 void Reactor::unwatch(WatchId id) {
     impl_->unwatch(id);
 }

@@ -52,6 +52,9 @@ public:
     Result<WatchId> watch(int fd, std::uint32_t events, Listener& listener, std::uint64_t cookie);
     /// Looks at the descriptor again, as if it were new. Errors: ENOENT it was removed.
     Result<> change(WatchId id, std::uint32_t events);
+    /// Takes it out and puts it in again, which its callback may do: for a file whose poll() gave
+    /// up at the first look and so never waits for anything. Errors: those of watch(); ENOENT.
+    Result<> renew(WatchId id, std::uint32_t events);
 
     /// When this returns, no callback of the registration runs on another thread, and none will.
     /// From within its own callback it only forbids further ones.

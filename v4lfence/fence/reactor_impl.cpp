@@ -96,6 +96,19 @@ Result<> Reactor::Impl::change(WatchId id, std::uint32_t events) {
     return sys::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, watch->fd, events | EPOLLET, raw(id));
 }
 
+Result<> Reactor::Impl::renew(WatchId id, std::uint32_t events) {
+    if (dead()) {
+        return dead_reactor();
+    }
+    const Lock lock(mutex_);
+    const Watch* const watch = watches_.find(raw(id));
+    if (watch == nullptr) {
+        return fail(-ENOENT, "no such watch");
+    }
+    V4LFENCE_TRY(sys::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, watch->fd, 0, 0));
+    return sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, watch->fd, events | EPOLLET, raw(id));
+}
+
 void Reactor::Impl::unwatch(WatchId id) {
     if (dead() || id == WatchId::None) {
         return;
@@ -134,7 +147,7 @@ void Reactor::Impl::set_timer(TimerId id, Deadline deadline) {
 }
 
 void Reactor::Impl::remove_timer(TimerId id) {
-    if (dead()) {
+    if (dead() || id == TimerId::None) {
         return;
     }
     Lock lock(mutex_);

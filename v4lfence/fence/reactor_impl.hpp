@@ -33,6 +33,7 @@ public:
 
     Result<WatchId> watch(int fd, std::uint32_t events, Listener& listener, std::uint64_t cookie);
     Result<> change(WatchId id, std::uint32_t events);
+    Result<> renew(WatchId id, std::uint32_t events);
     void unwatch(WatchId id);
 
     Result<TimerId> add_timer(TimerListener& listener);

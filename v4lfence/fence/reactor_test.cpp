@@ -98,6 +98,19 @@ TEST_F(ReactorTest, fd_is_readable_while_there_is_something_to_do) {
     reactor_->unwatch(id);
 }
 
+TEST_F(ReactorTest, renewed_watch_tells_again_what_is_ready) {
+    Recorder recorder;
+    const UniqueFd event = ready_event();
+    const auto id = watch(event, recorder, 42);
+    EXPECT_EQ(reactor_->dispatch(), 1U);
+    EXPECT_EQ(reactor_->dispatch(), 0U);
+    ASSERT_TRUE(reactor_->renew(id, EPOLLIN));
+    EXPECT_EQ(reactor_->dispatch(), 1U);
+    EXPECT_EQ(recorder.seen, (std::vector<std::uint64_t>{42, 42}));
+    reactor_->unwatch(id);
+    EXPECT_EQ(reactor_->renew(id, EPOLLIN).error().code, -ENOENT);
+}
+
 TEST_F(ReactorTest, hung_up_descriptor_does_not_spin) {
     Recorder recorder;
     auto pipe = sys::pipe(O_NONBLOCK);

@@ -7,12 +7,22 @@
 #include <gtest/gtest.h>
 #include <linux/dma-buf.h>
 #include <linux/sync_file.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "v4lfence/base/libc_calls.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/fence/fence.hpp"
@@ -25,6 +35,78 @@ namespace v4lfence {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr std::string_view lacking = "lacking";
+
+/// A card whose driver has no memory for one more file.
+int open_but_lacking(const char* path, int flags, ...) {
+    if (std::string_view(path).ends_with(lacking)) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return ::open(path, flags);
+}
+
+/// As DRM_IOCTL_VERSION has it, up to the name.
+struct DrmVersion {
+    std::int32_t numbers[3];
+    std::size_t name_size;
+    char* name;
+};
+
+int call_it_vgem(int /*fd*/, unsigned long request, ...) {
+    std::va_list arguments;
+    va_start(arguments, request);
+    auto* const version = va_arg(arguments, DrmVersion*);
+    va_end(arguments);
+    std::snprintf(version->name, version->name_size, "vgem");
+    return 0;
+}
+
+/// A folder of nodes, each of them of vgem but those that are lacking.
+class VgemNodesFound : public ::testing::Test {
+protected:
+    VgemNodesFound() {
+        std::filesystem::create_directory(folder_);
+        libc.open = open_but_lacking;
+        libc.ioctl = call_it_vgem;
+    }
+    ~VgemNodesFound() override {
+        libc = real_;
+        std::filesystem::remove_all(folder_);
+    }
+
+    VgemNodes found(const std::vector<std::string>& names) {
+        for (const std::string& name : names) {
+            std::ofstream(folder_ + "/" + name).put(' ');
+        }
+        return find_vgem_nodes(folder_.c_str());
+    }
+
+private:
+    const LibcCalls real_ = libc;
+    const std::string folder_ = ::testing::TempDir() + "vgem-" + std::to_string(::getpid());
+};
+
+TEST_F(VgemNodesFound, shortage_of_another_card_is_no_concern_of_vgems) {
+    const VgemNodes nodes =
+        found({"card0-lacking", "card1", "renderD128-lacking", "renderD129", "renderD130-lacking"});
+    EXPECT_TRUE(nodes.card.ends_with("card1"));
+    EXPECT_TRUE(nodes.render.ends_with("renderD129"));
+    EXPECT_EQ(nodes.shortage, 0);
+}
+
+TEST_F(VgemNodesFound, shortage_counts_where_vgem_may_be_behind_it) {
+    EXPECT_EQ(found({"card0", "renderD128-lacking"}).shortage, -ENOMEM);
+}
+
+TEST_F(VgemNodesFound, shortage_counts_where_its_card_may_be_behind_it) {
+    EXPECT_EQ(found({"card0-lacking", "renderD128"}).shortage, -ENOMEM);
+}
+
+TEST_F(VgemNodesFound, machine_without_vgem_lacks_nothing_else) {
+    EXPECT_EQ(found({}).shortage, 0);
+}
 
 class Vgem : public ::testing::Test {
 protected:

@@ -8,16 +8,13 @@
 
 #include <utility>
 
+#include "v4lfence/base/shortage.hpp"
 #include "v4lfence/base/socket.hpp"
 #include "v4lfence/base/syscall.hpp"
 
 namespace v4lfence::remote {
 
 namespace {
-
-bool is_shortage(int error) {
-    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
-}
 
 /// Numbers that are free again when it goes. What they are meanwhile is not the connection: a
 /// fork() by another thread would leave it open in a child that knows nothing of it.

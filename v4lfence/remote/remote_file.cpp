@@ -340,8 +340,9 @@ Result<> RemoteFile::set_option(Op op, std::int64_t number, std::span<const std:
     message.payload = payload;
     const auto lease = V4LFENCE_TRY(client_.ask(message));
     calls_.fetch_add(1);
+    V4LFENCE_TRY(outcome(fd, lease->answer().head()));
     become_fenced();
-    return outcome(fd, lease->answer().head());
+    return {};
 }
 
 Result<> RemoteFile::set_provider(std::string_view name) {
@@ -352,8 +353,16 @@ Result<> RemoteFile::set_deadline(unsigned deadline_ms) {
     return set_option(Op::SetDeadline, deadline_ms, {});
 }
 
+Result<> RemoteFile::set_implicit(unsigned flags) {
+    return set_option(Op::SetImplicit, flags, {});
+}
+
 Result<> RemoteFile::set_rfc_caps(bool on) {
     return set_option(Op::SetRfcCaps, on ? 1 : 0, {});
+}
+
+Result<> RemoteFile::set_fence_names(bool on) {
+    return set_option(Op::SetFenceNames, on ? 1 : 0, {});
 }
 
 File::TypedExpiry RemoteFile::last_expiry() const {

@@ -37,6 +37,7 @@ public:
     ~ServerImpl() override;
 
     void add(std::string name, std::shared_ptr<VideoDevice> device) override {
+        device->show_as(name);
         shared_.devices.insert_or_assign(std::move(name), std::move(device));
     }
     Result<> start() override;

@@ -4,12 +4,15 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
+#include <string>
 #include <thread>
 
 #include "v4lfence/base/syscall.hpp"
+#include "v4lfence/base/testing/board_view.hpp"
 #include "v4lfence/remote/testing/raw_program.hpp"
 #include "v4lfence/uapi_fences.h"
 
@@ -178,6 +181,24 @@ TEST(ServerFences, go_out_and_end_with_the_frame) {
     EXPECT_EQ(outcome(fence.get()), 1);
     rig.server.finish_frame();
     EXPECT_EQ(outcome(fence.get()), 0);
+}
+
+TEST(ServerFences, board_says_in_which_program_the_file_is) {
+    Streaming rig;
+    ASSERT_EQ(rig.file.request_buffers(1), 0);
+    v4l2_buffer buffer = mmap_buffer(0);
+    buffer.flags = V4L2_BUF_FLAG_OUT_FENCE;
+    ASSERT_EQ(rig.file(VIDIOC_QBUF, buffer), 0);
+    const UniqueFd fence(v4l2_buffer_fence_fd(&buffer));
+    const auto board_stays = rig.server.rig.core.use_loop();
+    const v4lfence::testing::BoardView view(*rig.server.rig.core.board());
+    EXPECT_EQ(view.name(0), std::string(testing::device_name) + " capture");
+    const auto head = view.head<QueueHead>(0);
+    EXPECT_EQ(head.client_pid, ::getpid());
+    EXPECT_EQ(head.fd, -1) << "a number of that program's";
+    const auto cell = view.cell<QueueCell>(0, 0);
+    EXPECT_GE(cell.out_end_fd, 0);
+    EXPECT_EQ(cell.out_fence_fd, -1);
 }
 
 TEST(ServerFences, come_in_and_hold_the_buffer) {

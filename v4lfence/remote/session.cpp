@@ -191,6 +191,8 @@ Result<Session::Answer> Session::call(const std::shared_ptr<ServedFile>& used,
     case Op::SetProvider:
     case Op::SetDeadline:
     case Op::SetRfcCaps:
+    case Op::SetImplicit:
+    case Op::SetFenceNames:
         return set_option(file, incoming);
     case Op::LastExpiry:
         return last_expiry(file);
@@ -260,6 +262,8 @@ Result<Session::Answer> Session::call_device(ServedFile& file, Incoming<Request>
     }
     call.program = memory_;
     call.caller = number_;
+    file.handle().options().client_pid.store(static_cast<int>(program_.pid),
+                                             std::memory_order_relaxed);
     LocalControlSizes sizes(file.handle().device().controls());
     V4LFENCE_TRY(to_local(call, *entry, incoming.argument().size(), sizes));
 
@@ -364,8 +368,12 @@ Result<Session::Answer> Session::set_option(ServedFile& file, Incoming<Request>&
         V4LFENCE_TRY(file_calls::set_provider(file.handle(), text_of(incoming.payload())));
     } else if (head.op == Op::SetRfcCaps) {
         file_calls::set_rfc_caps(file.handle(), number != 0);
+    } else if (head.op == Op::SetFenceNames) {
+        file_calls::set_fence_names(file.handle(), number != 0);
     } else if (number < 0 || number > std::numeric_limits<unsigned>::max()) {
-        return fail(-EINVAL, "a deadline");
+        return fail(-EINVAL, "a deadline or flags");
+    } else if (head.op == Op::SetImplicit) {
+        V4LFENCE_TRY(file_calls::set_implicit(file.handle(), static_cast<unsigned>(number)));
     } else {
         file_calls::set_deadline(file.handle(), static_cast<unsigned>(number));
     }

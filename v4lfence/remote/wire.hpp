@@ -27,7 +27,7 @@
 
 namespace v4lfence::remote {
 
-inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::uint32_t protocol_version = 2;
 
 /// A message is not longer; the payload of a call that would be is refused (ENOMEM).
 inline constexpr std::size_t message_max = 65536;
@@ -35,6 +35,7 @@ inline constexpr std::size_t message_max = 65536;
 /// The file, an in-fence, a dma-buf for each plane.
 inline constexpr std::size_t descriptors_max = 2 + planes_max;
 
+/// The numbers are the wire's: a new one goes to the end, and the version up.
 enum class Op : std::uint32_t {
     /// The first of each connection. numbers[0]: protocol_version; numbers[1]: the same for all
     /// connections of one address space, and no other's. One descriptor, if it can be had: its
@@ -82,6 +83,10 @@ enum class Op : std::uint32_t {
     /// now is closed when the answer comes. numbers[0]: the cookie of the program's, for whoever
     /// looks on: the server has no use for it.
     Closed,
+    /// Since version 2, with the options above. numbers[0]: flags of FileOptions::implicit.
+    SetImplicit,
+    /// Since version 2. numbers[0]
+    SetFenceNames,
 };
 
 /// Followed by `argument_size` bytes of argument and `payload_size` of payload.

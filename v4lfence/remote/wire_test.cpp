@@ -32,6 +32,16 @@ std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// A program and a server may be of different versions of the library.
+TEST(Wire, numbers_of_calls_stay) {
+    EXPECT_EQ(protocol_version, 2U);
+    EXPECT_EQ(static_cast<unsigned>(Op::Hello), 1U);
+    EXPECT_EQ(static_cast<unsigned>(Op::SetRfcCaps), 12U);
+    EXPECT_EQ(static_cast<unsigned>(Op::LastExpiry), 13U);
+    EXPECT_EQ(static_cast<unsigned>(Op::Closed), 14U);
+    EXPECT_EQ(static_cast<unsigned>(Op::SetFenceNames), 16U);
+}
+
 TEST(Wire, carries_all_of_a_request) {
     Ends ends;
     const auto pipe = sys::pipe(0);

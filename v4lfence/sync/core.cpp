@@ -8,6 +8,8 @@
 #include <iterator>
 #include <utility>
 
+#include "v4lfence/base/shortage.hpp"
+
 namespace v4lfence {
 
 Result<ProbedProvider*> Core::probed(std::string_view name) {
@@ -33,8 +35,20 @@ Result<FenceProvider*> Core::provider(std::string_view name) {
 }
 
 Result<const char*> Core::reason(std::string_view name) {
-    ProbedProvider* entry = V4LFENCE_TRY(probed(name));
-    return entry->provider ? nullptr : entry->reason.c_str();
+    const auto entry = probed(name);
+    if (entry) {
+        return (*entry)->provider ? nullptr : (*entry)->reason.c_str();
+    }
+    switch (entry.error().code) {
+    case -EMFILE:
+        return "it cannot be tried: this process has no descriptor left";
+    case -ENFILE:
+        return "it cannot be tried: this machine has no descriptor left";
+    case -ENOMEM:
+        return "it cannot be tried: there is no memory left";
+    default:
+        return tl::unexpected<Error>(entry.error());
+    }
 }
 
 Result<Core::LoopUse> Core::use_loop() {
@@ -42,12 +56,36 @@ Result<Core::LoopUse> Core::use_loop() {
     LoopUse use(*this);
     if (!loop_ready_.load()) {
         const std::lock_guard lock(mutex_);
+        V4LFENCE_TRY(open_board());
         if (!own_loop_) {
             V4LFENCE_TRY(reactor_->start_thread());
         }
         loop_ready_.store(true);
     }
     return use;
+}
+
+/// Fences need no board; but what is short for it is short for them.
+Result<> Core::open_board() {
+    if (board_ || !wants_board_) {
+        return {};
+    }
+    auto board = TraceBoard::create();
+    if (board) {
+        board_ = std::move(*board);
+    } else if (is_shortage(board.error().code)) {
+        return tl::unexpected(board.error());
+    }  // Else EPERM, ENOSYS, EFBIG, ...
+    return {};
+}
+
+Result<> Core::use_board(bool on) {
+    const std::lock_guard lock(mutex_);
+    if (loop_ready_.load() && wants_board_ != on) {
+        return fail(-EBUSY, "fences are in use");
+    }
+    wants_board_ = on;
+    return {};
 }
 
 Result<int> Core::use_own_loop() {
@@ -59,10 +97,10 @@ Result<int> Core::use_own_loop() {
 
 void Core::drop_loop_user() {
     // No lock: who has it may be waiting for the end of the very thread that this is.
-    if (loop_users_.fetch_sub(1) > 1 || own_loop_.load()) {
+    if (loop_users_.fetch_sub(1) > 1) {
         return;
     }
-    if (!reactor_->on_dispatching_thread()) {
+    if (own_loop_.load() || !reactor_->on_dispatching_thread()) {
         stop_unused_loop();
         return;
     }
@@ -88,17 +126,17 @@ void* Core::Stop::run(void* self) {
 
 void Core::stop_unused_loop() {
     const std::lock_guard lock(mutex_);
-    if (own_loop_.load()) {
-        return;
-    }
-    loop_ready_.store(false);
+    const bool was_ready = loop_ready_.exchange(false);
     // Either a new user sees that the loop is not ready, or we see the user.
     if (loop_users_.load() > 0) {
-        loop_ready_.store(reactor_->has_thread());
+        loop_ready_.store(was_ready);
         return;
     }
-    reactor_->stop_thread();
-    reactor_->close_idle();
+    board_.reset();
+    if (!own_loop_.load()) {
+        reactor_->stop_thread();
+        reactor_->close_idle();
+    }
 }
 
 Core::~Core() {
@@ -112,6 +150,9 @@ void Core::abandon() noexcept {
         if (entry && entry->provider) {
             entry->provider->abandon();
         }
+    }
+    if (board_) {
+        board_->abandon();
     }
     reactor_->abandon_after_fork();
 }

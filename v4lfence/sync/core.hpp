@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Core: what all fenced files of a process share: the reactor, the clock, the providers this
-// machine has.
+// machine has, the board on which they are to be seen.
 
 #pragma once
 
@@ -14,6 +14,7 @@
 
 #include "v4lfence/base/result.hpp"
 #include "v4lfence/base/time.hpp"
+#include "v4lfence/base/trace_board.hpp"
 #include "v4lfence/fence/provider.hpp"
 #include "v4lfence/fence/reactor.hpp"
 #include "v4lfence/sync/sync.hpp"
@@ -32,15 +33,16 @@ public:
     const Clock& clock() const noexcept { return clock_; }
     FenceCounters& counters() noexcept { return counters_; }
 
-    /// "auto" is "user". Probed once. Errors: EINVAL no such name; ENODEV this machine lacks it,
-    /// see reason().
+    /// "auto" is "user". Probed once, or until that was possible. Errors: EINVAL no such name;
+    /// ENODEV this machine lacks it, see reason(); EMFILE, ENFILE, ENOMEM it could not be tried.
     Result<FenceProvider*> provider(std::string_view name);
-    /// Why the machine lacks a provider; NULL if it has it. Errors: EINVAL no such name.
+    /// Why the machine lacks a provider, or why it could not be tried now; NULL if it has it. Valid
+    /// as long as this. Errors: EINVAL no such name.
     Result<const char*> reason(std::string_view name);
 
     /// Somebody makes fences or waits for one: while one does, the loop runs, on a thread unless
-    /// the caller has one of its own (SEMANTICS 7.3). The last one takes the thread and the
-    /// descriptors with it; if it ends on the thread itself, a moment later.
+    /// the caller has one of its own (SEMANTICS 7.3). The last one takes the thread, the board and
+    /// the descriptors with it; if it ends on the thread itself, a moment later.
     class [[nodiscard]] LoopUse {
     public:
         LoopUse() noexcept = default;
@@ -65,8 +67,14 @@ public:
         explicit LoopUse(Core& core) noexcept : core_(&core) {}
         Core* core_ = nullptr;
     };
-    /// Errors: EMFILE, EAGAIN.
+    /// Errors: EMFILE, ENFILE, ENOMEM, EAGAIN.
     Result<LoopUse> use_loop();
+    /// For as long as the caller has a LoopUse. NULL where a sandbox or RLIMIT_FSIZE forbids it,
+    /// and where none is wanted.
+    TraceBoard* board() noexcept { return board_.get(); }
+    /// Whether there is to be one; there is, unless this says otherwise. Errors: EBUSY the loop is
+    /// in use, and was begun otherwise.
+    Result<> use_board(bool on);
     /// The caller runs the loop; its descriptor. Errors: EBUSY the thread runs already.
     Result<int> use_own_loop();
 
@@ -79,6 +87,7 @@ private:
         std::shared_ptr<std::atomic<unsigned>> count;
         static void* run(void* self);
     };
+    Result<> open_board();
     void drop_loop_user();
     void stop_unused_loop();
     Result<ProbedProvider*> probed(std::string_view name);
@@ -92,7 +101,9 @@ private:
     std::shared_ptr<std::atomic<unsigned>> stops_ = std::make_shared<std::atomic<unsigned>>(0);
     std::atomic<bool> loop_ready_{false};
     std::atomic<bool> own_loop_{false};
-    std::unique_ptr<Reactor> reactor_;  ///< Last: its thread ends before the rest goes.
+    bool wants_board_ = true;            ///< With mutex_.
+    std::unique_ptr<TraceBoard> board_;  ///< While loop_ready_.
+    std::unique_ptr<Reactor> reactor_;   ///< Last: its thread ends before the rest goes.
 };
 
 }  // namespace v4lfence

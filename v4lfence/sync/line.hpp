@@ -33,6 +33,7 @@ struct Slot {
     SlotState state = SlotState::Dequeued;
     bool adopted = false;     ///< Queued before we looked: its place among the others is a guess.
     bool in_pending = false;  ///< Its in-fence has not ended.
+    bool in_is_busy = false;  ///< `in` came as Submission::busy.
     bool expired = false;     ///< Its out-fence was ended by the bound while the device had it.
     bool due = false;         ///< Its out-fence has to end now, whatever comes before it.
     bool ending = false;      ///< Its out-fence has been claimed and is about to end.
@@ -40,6 +41,7 @@ struct Slot {
     int error = 0;            ///< Negative errno for its out-fence, once Failed, Done or expired.
     std::uint64_t position = 0;
     std::optional<Fence> in;
+    std::optional<Fence> busy;  ///< Waited for when `in` has ended.
     FencePromise out;  ///< Empty when none was asked for or it has been claimed.
     MonotonicTime queued_at{};
     Deadline deadline;  ///< Of the in-fence.
@@ -68,6 +70,8 @@ public:
 
     /// A Dequeued buffer joins the end as Held. Returns its job.
     Job append(unsigned index);
+    /// Of the next one to join.
+    std::uint64_t next_position() const { return positions_ + 1; }
 
     /// Any legal move; Dequeued leaves the line and forgets the job.
     void move_to(unsigned index, SlotState state);

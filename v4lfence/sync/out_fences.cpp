@@ -28,7 +28,8 @@ Result<OutFence> OutFences::mint(std::string_view provider, unsigned index,
         forget(index);
         return tl::unexpected<Error>(minted.error());
     }
-    return OutFence{std::move(minted->fd), std::move(minted->promise), traits.bound};
+    return OutFence{std::move(minted->fd), std::move(minted->promise), traits.bound, traits.name,
+                    traits.kernel_waitable};
 }
 
 void OutFences::forget(unsigned index) {

@@ -15,25 +15,46 @@
 
 #include "v4lfence/fence/provider.hpp"
 #include "v4lfence/sync/core.hpp"
+#include "v4lfence/sync/fence_labels.hpp"
 #include "v4lfence/sync/sync.hpp"
 
 namespace v4lfence {
+
+/// FileOptions::implicit
+inline constexpr unsigned implicit_in = 1U << 0;
+inline constexpr unsigned implicit_out = 1U << 1;
+/// Whose fences can be put into dma-bufs.
+inline constexpr const char* implicit_provider = "vgem";
 
 /// What the program chose for all queues of one file. Thread: any.
 struct FileOptions {
     std::atomic<const char*> provider{"user"};
     std::atomic<unsigned> deadline_ms{0};  ///< 0: none.
+    std::atomic<unsigned> implicit{0};     ///< Flags, as above.
+    FenceLabels labels;
+
+    // Whose file it is, for the board.
+    std::atomic<int> fd{-1};         ///< One of the program's numbers of it; -1: not known here.
+    std::atomic<int> client_pid{0};  ///< The process that it is served to; 0: this one has it.
 
     std::optional<std::chrono::milliseconds> deadline() const {
         const unsigned ms = deadline_ms.load();
         return ms > 0 ? std::optional(std::chrono::milliseconds(ms)) : std::nullopt;
     }
+
+    /// Who makes the out-fences, with these flags of `implicit`.
+    const char* maker(unsigned flags) const {
+        return (flags & implicit_out) != 0 ? implicit_provider : provider.load();
+    }
+    const char* maker() const { return maker(implicit.load()); }
 };
 
 struct OutFence {
     UniqueFd fd;  ///< For the program; empty when none was asked for.
     FencePromise promise;
     std::optional<std::chrono::milliseconds> bound;
+    std::string_view provider;     ///< That made it; a literal.
+    bool kernel_waitable = false;  ///< `fd` is a sync_file.
 };
 
 /// Thread: mint() is the caller's to serialize.

@@ -3,14 +3,18 @@
 // With the providers that every machine has.
 
 #include <gtest/gtest.h>
+#include <linux/sync_file.h>
 
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "v4lfence/base/libc_calls.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/fence/fence.hpp"
+#include "v4lfence/sync/implicit.hpp"
 #include "v4lfence/sync/out_fences.hpp"
 
 namespace v4lfence {
@@ -53,6 +57,29 @@ TEST_F(OutFencesTest, fence_is_pending_until_its_promise_ends) {
     EXPECT_FALSE(status_of(out.fd).ended());
     std::move(out.promise).end(0);
     EXPECT_EQ(status_of(out.fd).state, FenceState::Signaled);
+}
+
+int merges = 0;
+int count_merges(int /*fd*/, unsigned long request, ...) {
+    merges += request == SYNC_IOC_MERGE ? 1 : 0;
+    errno = ENOTTY;
+    return -1;
+}
+
+TEST_F(OutFencesTest, name_is_not_asked_for_where_the_kernel_knows_none) {
+    FileOptions options;
+    options.labels.turn_on("video0");
+    const ImplicitFences none(options, DmaBufAccess::Write);
+    for (const char* const provider : {"user", "eventfd"}) {
+        options.provider.store(provider);
+        const auto real = std::exchange(libc.ioctl, count_merges);
+        const auto out = none.mint(*out_, options, 0, queue_, true);
+        libc.ioctl = real;
+        ASSERT_TRUE(out);
+        EXPECT_TRUE(out->fd);
+        EXPECT_FALSE(out->kernel_waitable);
+        EXPECT_EQ(merges, 0) << provider;
+    }
 }
 
 // Pins: 5.2

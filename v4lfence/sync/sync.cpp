@@ -13,6 +13,7 @@ namespace v4lfence {
 void Sync::resize(unsigned count) {
     const Lock lock(mutex_);
     line_.resize(count);
+    trace_.resize(count);
 }
 
 unsigned Sync::size() const {
@@ -36,6 +37,7 @@ void Sync::adopt_given(unsigned index) {
     line_.move_to(index, SlotState::Given);
     line_[index].adopted = true;
     given_any_ = true;
+    show(index);
 }
 
 Result<> Sync::check_queueable(unsigned index) const {
@@ -57,7 +59,7 @@ Result<> Sync::check_slot(unsigned index) const {
 }
 
 Result<> Sync::queue(Submission submission) {
-    const bool has_in_fence = submission.in.has_value();
+    const bool has_in_fence = submission.in || submission.busy;
     Turn turn;
     turn.told = true;
     {
@@ -89,28 +91,43 @@ Result<> Sync::place_in_line(Submission& submission, Turn& turn) {
     slot.out = std::move(submission.out);
     counters_.made.fetch_add(slot.out ? 1 : 0, std::memory_order_relaxed);
     slot.queued_at = clock_.now();
-    if (submission.in) {
-        slot.in = std::move(submission.in);
-        slot.in_pending = true;
-        if (submission.deadline) {
-            slot.deadline = slot.queued_at + *submission.deadline;
-        }
-        if (const auto watched = waits_.watch(job, *slot.in); !watched) {
+    slot.in = std::move(submission.in);
+    if (submission.in_error == 0) {
+        slot.busy = std::move(submission.busy);
+    }
+    slot.in_pending = slot.in || slot.busy;
+    if (slot.in_pending && submission.deadline) {
+        slot.deadline = slot.queued_at + *submission.deadline;
+    }
+    if (slot.out && submission.bound) {
+        slot.bound = slot.queued_at + *submission.bound;
+    }
+    trace_.queued(job, line_, submission.by);
+    if (slot.in_pending) {
+        const auto watched = slot.in ? waits_.watch(job, *slot.in) : watch_busy(job);
+        if (!watched) {
             undo(index, turn);
             submission.out = std::move(turn.dropped_out);
             submission.in = std::move(turn.dropped_in);
             return watched;
         }
     }
-    if (slot.out && submission.bound) {
-        slot.bound = slot.queued_at + *submission.bound;
-    }
+    show(index);
     arm(slot.deadline);
     arm(slot.bound);
     if (submission.in_error != 0) {
         fail_slot(index, submission.in_error);
     }
     return {};
+}
+
+/// The own in-fence has ended, or there is none.
+Result<> Sync::watch_busy(Job job) {
+    Slot& slot = line_[job.index];
+    slot.in = std::exchange(slot.busy, std::nullopt);
+    slot.in_is_busy = true;
+    show(job.index);
+    return waits_.watch(job, *slot.in);
 }
 
 Result<> Sync::stream_on() {
@@ -120,10 +137,13 @@ Result<> Sync::stream_on() {
         Lock lock(mutex_);
         take_token(lock);
         token_ = false;
-        streaming_ = true;
+        if (!std::exchange(streaming_, true)) {
+            note(QueueEvent::StreamOn);
+        }
         step(lock, turn);
         if (turn.error != 0) {
             streaming_ = false;
+            show_state();
         }
     }
     conclude(turn);
@@ -172,8 +192,9 @@ bool Sync::may_start() const {
 
 /// Returns whether the device took it.
 bool Sync::give(Lock& lock, unsigned index, Turn& turn) {
-    const Job job{index, line_[index].position};
+    const Job job = job_of(index);
     line_.move_to(index, SlotState::Giving);
+    show(index);
     lock.unlock();
     const Taker::Answer answer = taker_.give(index);
     lock.lock();
@@ -190,6 +211,7 @@ bool Sync::settle(Lock& lock, Job job, Taker::Answer answer, Turn& turn) {
         turn.told = turn.told && !own;
         if (is_here) {
             line_.move_to(job.index, SlotState::Given);
+            note(QueueEvent::Given, job);
         }
         return true;
     }
@@ -198,6 +220,7 @@ bool Sync::settle(Lock& lock, Job job, Taker::Answer answer, Turn& turn) {
         return false;
     }
     line_.move_to(job.index, SlotState::Held);
+    show(job.index);
     if (answer.verdict == Taker::Verdict::StartFailed) {
         on_start_failed(lock, answer.error, turn);
         return false;
@@ -211,6 +234,7 @@ bool Sync::settle(Lock& lock, Job job, Taker::Answer answer, Turn& turn) {
 
 void Sync::on_start_failed(Lock& lock, int error, Turn& turn) {
     turn.stop = true;
+    note(QueueEvent::StartFailed, error);
     if (!tell(lock, error, turn)) {
         break_queue(-EIO);
     }
@@ -220,7 +244,8 @@ void Sync::on_start_failed(Lock& lock, int error, Turn& turn) {
 /// nobody to tell.
 bool Sync::tell(Lock& lock, int error, Turn& turn) {
     if (turn.told && turn.own && line_[turn.own->index].in) {
-        // A report on another thread may be looking at the fence.
+        // A report on another thread may be looking at the fence, and would go on to the next.
+        turn.dropped_busy = std::exchange(line_[turn.own->index].busy, std::nullopt);
         lock.unlock();
         waits_.unwatch(turn.own->index);
         lock.lock();
@@ -253,11 +278,13 @@ void Sync::start(Lock& lock, Turn& turn) {
     lock.lock();
     started_ = answer.verdict == Taker::Verdict::Taken;
     if (started_) {
+        show_state();
         return;
     }
     for (auto index = line_.first(); index; index = line_.after(*index)) {
         if (line_[*index].state == SlotState::Given) {
             line_.move_to(*index, SlotState::Held);
+            show(*index);
         }
     }
     given_any_ = given_before;
@@ -270,13 +297,21 @@ void Sync::start(Lock& lock, Turn& turn) {
 /// Takes a QBUF back that its caller is told has failed.
 void Sync::undo(unsigned index, Turn& turn) {
     Slot& slot = line_[index];
+    const Job job = job_of(index);
     claimable_ -= slot.out && (slot.due || slot.state == SlotState::Failed) ? 1 : 0;
     counters_.ended.fetch_add(slot.out ? 1 : 0, std::memory_order_relaxed);
     turn.dropped_out = std::move(slot.out);
     turn.dropped_in = std::move(slot.in);
     slot.in.reset();
+    if (slot.busy) {
+        turn.dropped_busy = std::exchange(slot.busy, std::nullopt);
+    }
     turn.own.reset();
     line_.move_to(index, SlotState::Dequeued);
+    if (turn.dropped_out) {
+        note(QueueEvent::OutFenceEnded, job, -ECANCELED);
+    }
+    note(QueueEvent::Dequeued, job);
 }
 
 /// What has to follow a step when no lock is held.
@@ -366,6 +401,7 @@ QueueView Sync::view() const {
     view.failed = line_.count(SlotState::Failed);
     view.given_fences = line_.first_given_fence().has_value();
     view.generation = generation_;
+    view.next_position = line_.next_position();
     return view;
 }
 

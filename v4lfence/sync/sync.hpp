@@ -27,6 +27,7 @@
 #include "v4lfence/fence/fence.hpp"
 #include "v4lfence/fence/provider.hpp"
 #include "v4lfence/sync/line.hpp"
+#include "v4lfence/sync/queue_trace.hpp"
 #include "v4lfence/sync/taker.hpp"
 
 namespace v4lfence {
@@ -43,9 +44,12 @@ struct Submission {
     unsigned index = 0;
     std::optional<Fence> in;  ///< Pending; empty when there is none or it has ended.
     int in_error = 0;         ///< Negative errno when it had failed already.
-    FencePromise out;         ///< Empty when none was asked for.
-    std::optional<std::chrono::milliseconds> deadline;  ///< For the in-fence, from now.
+    /// Pending: of others who are not finished with the memory. Waited for too, however it ends.
+    std::optional<Fence> busy;
+    FencePromise out;                                   ///< Empty when none was asked for.
+    std::optional<std::chrono::milliseconds> deadline;  ///< For both, from now.
     std::optional<std::chrono::milliseconds> bound;     ///< For the out-fence, from now.
+    QueuedBy by;
 };
 
 /// What is to be seen of a buffer at one moment.
@@ -73,6 +77,7 @@ struct QueueView {
     unsigned failed = 0;
     bool given_fences = false;  ///< An out-fence ends when the device is finished.
     std::uint64_t generation = 0;
+    std::uint64_t next_position = 0;  ///< Of the next buffer queued, as its Job will have it.
 };
 
 /// The last time a fence was given up on. Laid out alike in 32 and 64 bits: it goes from one
@@ -129,8 +134,9 @@ public:
 
     /// The device has finished this job, with 0 or a negative errno. When it returns, its out-fence
     /// has ended, and all that were due with it; on an ordered queue only when the earlier ones
-    /// have. Ignored unless the device owns that very job.
-    void finish(Job job, int error);
+    /// have. Ignored unless the device owns that very job. `sequence` of the frame, where known, is
+    /// only shown.
+    void finish(Job job, int error, std::uint32_t sequence = 0);
 
     /// The program has it back, after finish() or as a Failed one: when it returns, its out-fence
     /// has ended. Ignored while the device owns it.
@@ -178,6 +184,18 @@ public:
     /// The file that it was of is closed.
     void forget_expiry();
 
+    /// From now on each step is to be seen on `board`, until hide(): before the board's end. What
+    /// there is of jobs is shown as well as it is known. False: the board has no room.
+    bool show_on(TraceBoard& board, const QueueOwner& owner);
+    /// It is worth asking for that: it is not so yet, and was not refused, or there is room by now.
+    bool may_show_on(const TraceBoard& board) const noexcept {
+        const Showing now = showing_.load(std::memory_order_relaxed);
+        return now == Showing::No || (now == Showing::Refused && !board.is_full());
+    }
+    void hide();
+    /// A thread of the program begins, or ends, to wait in DQBUF.
+    void show_waiting(bool waits);
+
     /// The device's jobs with a pending out-fence, from the oldest.
     std::optional<Job> first_given_fence() const;
     std::optional<Job> next_given_fence(Job job) const;
@@ -201,10 +219,12 @@ private:
         // What an undone QBUF leaves behind, for a moment when no lock is held.
         FencePromise dropped_out;
         std::optional<Fence> dropped_in;
+        std::optional<Fence> dropped_busy;
     };
 
     Result<> check_slot(unsigned index) const;
     Result<> place_in_line(Submission& submission, Turn& turn);
+    Result<> watch_busy(Job job);
     void step(Lock& lock, Turn& turn);
     bool advance(Lock& lock, Turn& turn);
     bool may_start() const;
@@ -226,10 +246,17 @@ private:
     void drop_waits();
     void end_due_fences();
     void end_all_fences(int error);
-    void forget_ending(Job job);
+    void end_claimed(Job job, int error);
     void expire(unsigned index, MonotonicTime now);
     void record_expiry(unsigned index, bool bound, MonotonicTime now);
     void arm(Deadline deadline);
+
+    // For the board, with mutex_, after the change. Without a board they do nothing.
+    void show(unsigned index);
+    void show_state();
+    void note(QueueEvent event, Job job, std::int64_t value = 0, std::uint64_t detail = 0);
+    void note(QueueEvent event, std::int64_t value = 0);
+    Job job_of(unsigned index) const { return Job{index, line_[index].position}; }
 
     Taker& taker_;
     FenceWaits& waits_;
@@ -243,13 +270,16 @@ private:
     std::condition_variable token_free_;
     std::condition_variable quiet_;  ///< No visit and no clean-up is under way.
 
+    enum class Showing : std::uint8_t { No, Yes, Refused };
+    std::atomic<Showing> showing_{Showing::No};
+
     // Guarded by mutex_.
     Line line_;
     SyncOptions options_;
     SyncOptions next_options_;
     std::uint64_t generation_ = 1;
-    unsigned claimable_ =
-        0;  ///< Out-fences that have not ended though their buffers are Done, Failed or expired.
+    /// Out-fences that have not ended though their buffers are Done, Failed or expired.
+    unsigned claimable_ = 0;
     unsigned token_waiters_ = 0;
     unsigned visits_ = 0;  ///< Reports, and others that may yet call FenceWaits.
     int failure_ = 0;
@@ -264,6 +294,7 @@ private:
     bool given_any_ = false;
     Deadline armed_;
     Expiry expiry_;
+    QueueTrace trace_;
 };
 
 }  // namespace v4lfence

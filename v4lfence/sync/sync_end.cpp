@@ -9,14 +9,18 @@
 
 namespace v4lfence {
 
-void Sync::finish(Job job, int error) {
+void Sync::finish(Job job, int error, std::uint32_t sequence) {
     {
         const Lock lock(mutex_);
         if (line_.is(job, SlotState::Given) || line_.is(job, SlotState::Giving)) {
             Slot& slot = line_[job.index];
+            if (slot.state == SlotState::Giving) {
+                note(QueueEvent::Given, job);  // Who gives it comes too late to say so.
+            }
             slot.error = slot.expired ? slot.error : error;
             claimable_ += slot.out && !slot.due ? 1 : 0;
             line_.move_to(job.index, SlotState::Done);
+            note(QueueEvent::Done, job, slot.error, sequence);
         }
     }
     end_due_fences();
@@ -46,6 +50,7 @@ void Sync::dequeue(unsigned index) {
         const Lock lock(mutex_);
         if (line_.is(job, SlotState::Done) || line_.is(job, SlotState::Failed)) {
             line_.move_to(index, SlotState::Dequeued);
+            note(QueueEvent::Dequeued, job);
         }
         returnable = has_returnable();
         visits_ += returnable ? 1 : 0;
@@ -70,11 +75,21 @@ void Sync::on_in_fence(Job job, const FenceStatus& status) {
         }
         Slot& slot = line_[job.index];
         waits_.unwatch(job.index);
-        ended = std::move(slot.in);
-        slot.in.reset();
+        ended = std::exchange(slot.in, std::nullopt);
+        int error = slot.in_is_busy ? 0 : status.error;
+        if (error == 0 && slot.busy) {
+            const auto watched = watch_busy(job);
+            if (watched) {
+                return;
+            }
+            error = watched.error().code;
+        }
         slot.in_pending = false;
-        if (status.state == FenceState::Failed) {
-            fail_slot(job.index, status.error);
+        note(QueueEvent::InFenceEnded, job, error);
+        if (error != 0) {
+            slot.in.reset();
+            slot.busy.reset();
+            fail_slot(job.index, error);
         }
         ++visits_;
         step(lock, turn);
@@ -96,6 +111,7 @@ void Sync::fail_slot(unsigned index, int error) {
     slot.error = error;
     claimable_ += slot.out && !slot.due ? 1 : 0;
     line_.move_to(index, SlotState::Failed);
+    note(QueueEvent::Failed, job_of(index), error);
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -130,6 +146,7 @@ void Sync::expire(unsigned index, MonotonicTime now) {
         if (slot.in) {
             waits_.unwatch(index);
             slot.in.reset();
+            slot.busy.reset();
         }
         fail_slot(index, -ETIME);
     } else if (late_out && with_device) {
@@ -140,6 +157,9 @@ void Sync::expire(unsigned index, MonotonicTime now) {
         arm(held && slot.in_pending ? slot.deadline : std::nullopt);
     }
     slot.due = slot.due || late_out;
+    if (late_in || late_out) {
+        show(index);
+    }
     arm(slot.out && !slot.due ? slot.bound : std::nullopt);
 }
 
@@ -152,6 +172,7 @@ void Sync::record_expiry(unsigned index, bool bound, MonotonicTime now) {
     expiry_.queued_at = slot.queued_at;
     expiry_.expired_at = now;
     expiry_.in_fence = slot.in ? slot.in->names() : FenceNames{};
+    trace_.record(QueueEvent::Expired, job_of(index), now, bound ? 1 : 0);
 }
 
 void Sync::arm(Deadline deadline) {
@@ -168,12 +189,12 @@ void Sync::arm(Deadline deadline) {
 void Sync::end_due_fences() {
     const Lock ledger(ledger_);
     Job job;
+    int error = 0;
     while (true) {
         FencePromise promise;
-        int error = 0;
         {
             const Lock lock(mutex_);
-            forget_ending(job);
+            end_claimed(job, error);
             const auto due =
                 claimable_ > 0 ? line_.next_due_fence(ordered_) : std::optional<unsigned>();
             if (!due) {
@@ -191,22 +212,27 @@ void Sync::end_due_fences() {
     }
 }
 
-void Sync::forget_ending(Job job) {
+/// The out-fence of the job has ended. Does nothing for the job that is none.
+void Sync::end_claimed(Job job, int error) {
+    if (job.position == 0) {
+        return;
+    }
     if (job.index < line_.size() && line_[job.index].position == job.position) {
         line_[job.index].ending = false;
     }
+    note(QueueEvent::OutFenceEnded, job, error);
 }
 
 /// Ends all that are left, in order of QBUF; those that have come to an end of their own with that.
 void Sync::end_all_fences(int error) {
     const Lock ledger(ledger_);
     Job job;
+    int own_error = 0;
     while (true) {
         FencePromise promise;
-        int own_error = 0;
         {
             const Lock lock(mutex_);
-            forget_ending(job);
+            end_claimed(job, own_error);
             auto index = line_.first();
             while (index && !line_[*index].out) {
                 index = line_.after(*index);
@@ -236,8 +262,10 @@ void Sync::cancel(int error) {
     {
         Lock lock(mutex_);
         quiet_.wait(lock, [this] { return visits_ == 0 && !cleaning_up_; });
+        const bool was_used = streaming_ || line_.first();
         for (auto index = line_.first(); index; index = line_.first()) {
             line_.move_to(*index, SlotState::Dequeued);
+            show(*index);
         }
         ++generation_;
         options_ = next_options_;
@@ -248,6 +276,7 @@ void Sync::cancel(int error) {
             armed_.reset();
             waits_.set_deadline(std::nullopt);
         }
+        was_used ? note(QueueEvent::StreamOff, error) : show_state();
     }
     waits_.wake();
 }
@@ -264,6 +293,7 @@ void Sync::break_queue(int error) {
     if (failure_ == 0) {
         failure_ = error;
         clean_up_due_ = true;
+        note(QueueEvent::QueueFailed, error);
     }
 }
 
@@ -292,11 +322,13 @@ void Sync::drop_waits() {
         if (!line_[index].in) {
             continue;
         }
+        line_[index].busy.reset();  // A report would go on to it.
         lock.unlock();
         waits_.unwatch(index);
         lock.lock();
         line_[index].in.reset();
         line_[index].in_pending = false;
+        show(index);
     }
 }
 
@@ -316,7 +348,9 @@ void Sync::abandon() noexcept {
     for (auto index = line_.first(); index; index = line_.after(*index)) {
         line_[*index].out.abandon();
         line_[*index].in.reset();
+        line_[*index].busy.reset();
     }
+    trace_.forget();
     failure_ = -EIO;
     // The threads that were at it, or waited for it, are the parent's.
     token_ = clean_up_due_ = cleaning_up_ = false;

@@ -15,8 +15,8 @@ namespace {
 using testing::buffers;
 using testing::Setting;
 
-TEST(SyncHeap, frame_costs_no_allocation) {
-    Setting at;
+/// 1000 of them.
+void frames_cost_nothing(Setting& at) {
     ASSERT_TRUE(at.sync.stream_on().has_value());
     const std::uint64_t before = testing::count_allocations();
     for (unsigned frame = 0; frame < 1000; ++frame) {
@@ -30,10 +30,25 @@ TEST(SyncHeap, frame_costs_no_allocation) {
     }
     EXPECT_EQ(testing::count_allocations(), before);
     EXPECT_EQ(at.fences.ended.load(), 1000U);
+}
+
+TEST(SyncHeap, frame_costs_no_allocation) {
+    Setting at;
+    frames_cost_nothing(at);
+    const std::uint64_t before = testing::count_allocations();
     // Called by name: an expression with `new` may be left out by the compiler.
     void* const taken = ::operator new(sizeof(std::uint64_t));
     EXPECT_EQ(testing::count_allocations(), before + 1) << "the counter counts";
     ::operator delete(taken);
+}
+
+TEST(SyncHeap, frame_on_a_board_costs_no_allocation) {
+    const auto board = TraceBoard::create();
+    ASSERT_TRUE(board);
+    Setting at;
+    at.sync.show_on(**board, {"camera"});
+    frames_cost_nothing(at);
+    EXPECT_GE((*board)->shown().written.load(), 5000U);
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ public:
 private:
     UniqueFd fd_;
     std::atomic<int> waiters_{0};
-    std::atomic<bool> rung_{false};  ///< The descriptor is readable, or is about to be.
+    std::atomic<bool> rung_{false};  ///< The descriptor is readable.
+    std::atomic<int> ringing_{0};    ///< Threads that are about to make it so, or have just done.
 };
 
 }  // namespace v4lfence

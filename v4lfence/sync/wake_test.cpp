@@ -5,7 +5,9 @@
 #include <poll.h>
 
 #include <thread>
+#include <utility>
 
+#include "v4lfence/base/libc_calls.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/base/testing/descriptors.hpp"
 #include "v4lfence/sync/wake.hpp"
@@ -54,6 +56,35 @@ TEST_F(WakeTest, what_comes_after_begin_wakes_the_wait) {
     wake_.end();
     wake_.begin();
     EXPECT_FALSE(rings()) << "it was rung before this look";
+}
+
+/// As if the waiter, woken by the byte, ran before the thread that wrote it goes on.
+class WaiterAtTheByte {
+public:
+    explicit WaiterAtTheByte(Wake& wake) {
+        waiter_ = &wake;
+        before_ = std::exchange(libc.write, write);
+    }
+    WaiterAtTheByte(const WaiterAtTheByte&) = delete;
+    WaiterAtTheByte& operator=(const WaiterAtTheByte&) = delete;
+    ~WaiterAtTheByte() { libc.write = before_; }
+
+private:
+    static ssize_t write(int fd, const void* bytes, std::size_t size) {
+        const ssize_t written = before_(fd, bytes, size);
+        waiter_->end();
+        waiter_->begin();
+        return written;
+    }
+    static inline Wake* waiter_ = nullptr;
+    static inline decltype(LibcCalls::write) before_ = nullptr;
+};
+
+TEST_F(WakeTest, waiter_that_is_quicker_than_its_waker_does_not_spin) {
+    wake_.begin();
+    const WaiterAtTheByte waiter(wake_);
+    wake_.notify();
+    EXPECT_FALSE(rings());
 }
 
 TEST_F(WakeTest, another_that_begins_takes_the_ring_and_knows_that_others_wait) {

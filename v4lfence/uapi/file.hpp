@@ -115,6 +115,10 @@ public:
     /// Errors: EINVAL no such provider; ENODEV the machine lacks it.
     virtual Result<> set_provider(std::string_view name) = 0;
     virtual Result<> set_deadline(unsigned deadline_ms) = 0;
+    /// Errors: as check_implicit().
+    virtual Result<> set_implicit(unsigned flags) = 0;
+    /// Out-fences that are sync_files have names (v4lfence/sync/fence_labels.hpp).
+    virtual Result<> set_fence_names(bool on) = 0;
     /// QUERYCAP reports v5's CAP_ORDERED where every format is ordered (SEMANTICS 1.3).
     virtual Result<> set_rfc_caps(bool on) = 0;
 

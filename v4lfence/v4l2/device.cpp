@@ -40,6 +40,7 @@ Result<> VideoDevice::open(MemoryMakers& makers) {
     queue_ =
         V4LFENCE_TRY(Queue::create(ops_->queue_traits(), ops_->driver(), core_, makers, *this));
     queue_->set_ordered(identity().ordered);
+    show_as(identity().card);
     file_io_ = std::make_unique<FileIo>(*queue_);
     ops_->attach(*this);
     return {};
@@ -51,6 +52,10 @@ VideoDevice::~VideoDevice() {
     }
     // The driver may still hold buffers of a stream that has ended; they point to the queue.
     ops_.reset();
+}
+
+void VideoDevice::show_as(std::string_view name) {
+    queue_->show_as(std::string(name) + (is_output() ? " output" : " capture"), buffer_type());
 }
 
 Result<> VideoDevice::s_ctrl(std::uint32_t id, const ControlValue& value) {

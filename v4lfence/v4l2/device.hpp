@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "v4lfence/sync/core.hpp"
@@ -48,6 +49,10 @@ public:
     /// NULL for a device without any: their ioctls are ENOTTY.
     ControlSet* controls() noexcept { return controls_.get(); }
     EventHub& events() noexcept { return *events_; }
+
+    /// The name by which a person knows it, where that is another than its card's. Before it is
+    /// opened.
+    void show_as(std::string_view name);
 
     /// Serializes the ioctls of all files, as the lock of a kernel's video_device: all but those
     /// that a frame waits for (DQBUF, QUERYBUF, DQEVENT). Whoever holds it from outside of

@@ -99,8 +99,8 @@ void wake_waiter(FileHandle& file, const Awaited& awaited, int caller) {
 }
 
 Result<> set_provider(FileHandle& file, std::string_view name) {
-    file.become_fenced();
     FenceProvider* provider = V4LFENCE_TRY(file.device().core().provider(name));
+    file.become_fenced();
     // The names of traits are literals.
     file.options().provider.store(provider->traits().name.data());
     return {};
@@ -111,9 +111,28 @@ void set_deadline(FileHandle& file, unsigned deadline_ms) {
     file.options().deadline_ms.store(deadline_ms);
 }
 
+Result<> set_implicit(FileHandle& file, unsigned flags) {
+    V4LFENCE_TRY(check_implicit(flags, file.device().core()));
+    file.become_fenced();
+    file.options().implicit.store(flags);
+    return {};
+}
+
 void set_rfc_caps(FileHandle& file, bool on) {
     file.become_fenced();
     file.set_rfc_caps(on);
+}
+
+void set_fence_names(FileHandle& file, bool on) {
+    file.become_fenced();
+    if (!on) {
+        file.options().labels.turn_off();
+        return;
+    }
+    // "camera-0"
+    constexpr std::string_view usual = "platform:v4lfence-";
+    const std::string_view bus = file.device().identity().bus_info;
+    file.options().labels.turn_on(bus.starts_with(usual) ? bus.substr(usual.size()) : bus);
 }
 
 File::TypedExpiry last_expiry(const FileHandle& file) {

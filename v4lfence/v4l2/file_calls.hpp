@@ -49,7 +49,10 @@ void wake_waiter(FileHandle& file, const Awaited& awaited, int caller);
 /// lacks it.
 Result<> set_provider(FileHandle& file, std::string_view name);
 void set_deadline(FileHandle& file, unsigned deadline_ms);
+/// Errors: as check_implicit().
+Result<> set_implicit(FileHandle& file, unsigned flags);
 void set_rfc_caps(FileHandle& file, bool on);
+void set_fence_names(FileHandle& file, bool on);
 
 File::TypedExpiry last_expiry(const FileHandle& file);
 

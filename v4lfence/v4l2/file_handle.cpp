@@ -40,6 +40,7 @@ void FileHandle::set_program_fd(int fd) {
     if (program_fd_.exchange(fd) == fd) {
         return;
     }
+    options_.fd.store(fd);
     const std::lock_guard lock(readiness_mutex_);
     if (stale_) {
         stale_ = readiness_.settle(fd) == Readiness::Reach::Stale;

@@ -167,12 +167,33 @@ Result<> VirtualFile::set_provider(std::string_view name) {
 }
 
 Result<> VirtualFile::set_deadline(unsigned deadline_ms) {
+    if (is_abandoned()) {
+        return parents();
+    }
     file_calls::set_deadline(*handle_, deadline_ms);
     return {};
 }
 
+Result<> VirtualFile::set_implicit(unsigned flags) {
+    if (is_abandoned()) {
+        return parents();
+    }
+    return file_calls::set_implicit(*handle_, flags);
+}
+
 Result<> VirtualFile::set_rfc_caps(bool on) {
+    if (is_abandoned()) {
+        return parents();
+    }
     file_calls::set_rfc_caps(*handle_, on);
+    return {};
+}
+
+Result<> VirtualFile::set_fence_names(bool on) {
+    if (is_abandoned()) {
+        return parents();
+    }
+    file_calls::set_fence_names(*handle_, on);
     return {};
 }
 

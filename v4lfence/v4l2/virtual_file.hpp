@@ -41,7 +41,9 @@ public:
 
     Result<> set_provider(std::string_view name) override;
     Result<> set_deadline(unsigned deadline_ms) override;
+    Result<> set_implicit(unsigned flags) override;
     Result<> set_rfc_caps(bool on) override;
+    Result<> set_fence_names(bool on) override;
     TypedExpiry last_expiry() const override;
 
     bool corrects_poll() const override { return !is_abandoned(); }

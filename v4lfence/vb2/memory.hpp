@@ -55,6 +55,10 @@ public:
         return fail(-EINVAL, "only MMAP memory can be exported");
     }
 
+    /// The dma-buf by which others have this memory too; borrowed as long as this lives. -1: nobody
+    /// has, as far as is known here.
+    virtual int shared_dma_buf() const noexcept { return -1; }
+
     /// Whether acquiring this again would give the same: then there is no need to. `program` as
     /// BufferSettings has it.
     virtual bool is_userptr(std::uintptr_t /*address*/, std::size_t /*length*/,

@@ -24,6 +24,7 @@ public:
 
     Result<> begin_access() override;
     Result<> end_access() noexcept override;
+    int shared_dma_buf() const noexcept override { return fd_.get(); }
     bool is_dmabuf(int fd, std::size_t length) const noexcept override;
 
 private:

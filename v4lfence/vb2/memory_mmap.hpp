@@ -39,6 +39,9 @@ public:
     Result<> end_access() noexcept override;
     int map_fd() const noexcept override { return memory_ ? memory_.get() : dma_buf_.get(); }
     Result<UniqueFd> export_dmabuf(int flags) override;
+    int shared_dma_buf() const noexcept override {
+        return exported_.load(std::memory_order_acquire) ? dma_buf_.get() : -1;
+    }
 
 private:
     MmapMemory(MappedMemory mapping, std::size_t length, DeviceAccess access)

@@ -39,6 +39,11 @@ void Queue::set_ordered(bool ordered) {
     sync_.set_options(options);
 }
 
+void Queue::show_as(std::string name, std::uint32_t type) {
+    shown_name_ = std::move(name);
+    shown_type_ = type;
+}
+
 Queue::Slot* Queue::find(unsigned index) const {
     Slot* const slot = slots_.find(index);
     return slot != nullptr && index < end_.load() && slot->memory ? slot : nullptr;
@@ -172,20 +177,27 @@ Result<Queue::Queued> Queue::queue(unsigned index, const BufferSettings& setting
     // 2. The in-fence becomes ours; an error so far changes nothing.
     InFence in = V4LFENCE_TRY(take_in_fence(fences));
     const bool has_in_fence = in.pending.has_value();
-    loop = V4LFENCE_TRY(use_loop(in, fences));
     Preparation preparation(*this, index);
     if (!find(index)->prepared) {
         V4LFENCE_TRY(prepare_memory(*find(index), settings));
     }
+    const ImplicitFences implicit = implicit_fences(index, options);
+    std::optional<Fence> busy = V4LFENCE_TRY(implicit.take());
+    const QueueView view = sync_.view();
+    const bool has_out_fence = fences.out || implicit.puts_out_fence(view);
+    if (has_in_fence || busy || has_out_fence) {
+        loop = V4LFENCE_TRY(use_loop());
+        preparation.show();
+    }
 
     // 3. The out-fence is minted, its descriptor reserved.
-    OutFence out = V4LFENCE_TRY(mint_out_fence(index, fences, options));
+    OutFence out = V4LFENCE_TRY(implicit.mint(out_fences_, options, index, view, fences.out));
 
     // 4. Commit; the gate's step gives what is ready or leaves it to the fence's end.
     Queued queued{preparation.committed(settings), UniqueFd()};
-    const auto committed =
-        sync_.queue(Submission{index, std::move(in.pending), in.error, std::move(out.promise),
-                               options.deadline(), out.bound});
+    const auto committed = sync_.queue(
+        Submission{index, std::move(in.pending), in.error, std::move(busy), std::move(out.promise),
+                   options.deadline(), out.bound, queued_by(fences, out, options)});
     if (!committed) {
         out_fences_.forget(index);
         return tl::unexpected<Error>(committed.error());
@@ -232,9 +244,20 @@ Queue::Preparation::Preparation(Queue& queue, unsigned index) : queue_(queue), i
     }
 }
 
+/// On the board from now on, if it is not yet.
+void Queue::Preparation::show() {
+    TraceBoard* const board = queue_.core_.board();
+    if (board != nullptr && queue_.sync_.may_show_on(*board)) {
+        shows_ = queue_.sync_.show_on(*board, {queue_.shown_name_, queue_.shown_type_});
+    }
+}
+
 Queue::Preparation::~Preparation() {
     if (kept_) {
         return;
+    }
+    if (shows_) {
+        queue_.sync_.hide();
     }
     Slot& slot = *queue_.find(index_);
     if (slot.prepared && !prepared_) {
@@ -255,33 +278,45 @@ Result<Queue::InFence> Queue::take_in_fence(const BufferFences& fences) {
     if (!fences.in) {
         return InFence{};
     }
-    const DmaBufAccess access =
-        traits_.access == DeviceAccess::Write ? DmaBufAccess::Write : DmaBufAccess::Read;
-    ImportedFence imported = V4LFENCE_TRY(Fence::import(*fences.in, access, likely_kind_));
+    ImportedFence imported = V4LFENCE_TRY(Fence::import(*fences.in, fence_access(), likely_kind_));
     if (imported.pending) {
         likely_kind_ = imported.pending->kind();
     }
     return InFence{std::move(imported.pending), imported.status.error};
 }
 
-/// The loop runs from the first fence on. Empty where it runs already or nobody needs it.
-Result<Core::LoopUse> Queue::use_loop(const InFence& in, const BufferFences& fences) {
-    if (loop_ || (!in.pending && !fences.out)) {
-        return Core::LoopUse();
+/// Of memory that is prepared already: what it is does not change until the buffer is back.
+ImplicitFences Queue::implicit_fences(unsigned index, const FileOptions& options) const {
+    ImplicitFences implicit(options, fence_access());
+    const BufferMemory& memory = *find(index)->memory;
+    for (unsigned i = 0; implicit.wanted() && i < memory.plane_count; ++i) {
+        if (const int dma_buf = memory.planes[i]->shared_dma_buf(); dma_buf >= 0) {
+            implicit.dma_bufs().add(dma_buf);
+        }
     }
-    return core_.use_loop();
+    return implicit;
 }
 
-Result<OutFence> Queue::mint_out_fence(unsigned index, const BufferFences& fences,
-                                       const FileOptions& options) {
-    if (!fences.out) {
-        return OutFence{};
+/// The numbers of another process's descriptors are not known here.
+QueuedBy Queue::queued_by(const BufferFences& fences, const OutFence& out,
+                          const FileOptions& options) const {
+    QueuedBy by;
+    by.fd = options.fd.load();
+    by.client_pid = options.client_pid.load();
+    by.provider = out.provider;
+    if (by.client_pid == 0) {
+        by.in_fence_fd = fences.in.value_or(-1);
+        by.out_fence_fd = out.fd.get();
     }
-    return out_fences_.mint(options.provider.load(), index, sync_.view());
+    return by;
+}
+
+Result<Core::LoopUse> Queue::use_loop() {
+    return loop_ ? Core::LoopUse() : core_.use_loop();
 }
 
 Result<const ProviderTraits*> Queue::fence_traits(const FileOptions& options) {
-    return out_fences_.traits(options.provider.load(), sync_.view());
+    return out_fences_.traits(options.maker(), sync_.view());
 }
 
 // --- the driver takes ----------------------------------------------------------------------------

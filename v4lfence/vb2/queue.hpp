@@ -18,8 +18,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "v4lfence/base/syscall.hpp"
+#include "v4lfence/sync/implicit.hpp"
 #include "v4lfence/sync/out_fences.hpp"
 #include "v4lfence/sync/reactor_waits.hpp"
 #include "v4lfence/sync/wake.hpp"
@@ -163,6 +165,8 @@ public:
     Result<const ProviderTraits*> fence_traits(const FileOptions& options);
     /// The driver gives buffers back in the order it gets them, with the format it has now.
     void set_ordered(bool ordered);
+    /// The name and the type by which the board of the process shows it; before any fence.
+    void show_as(std::string name, std::uint32_t type);
 
     /// For the fork handlers, in this order; what a ReadyListener locks may come between.
     void lock_calls_for_fork();
@@ -207,12 +211,14 @@ private:
         Preparation& operator=(const Preparation&) = delete;
         ~Preparation();
         BufferReport committed(const BufferSettings& settings);
+        void show();
         void keep() noexcept { kept_ = true; }
 
     private:
         Queue& queue_;
         const unsigned index_;
         bool kept_ = false;
+        bool shows_ = false;
         // As it was.
         bool prepared_ = false;
         std::uint64_t finished_ = 0;
@@ -235,9 +241,14 @@ private:
     Result<std::shared_ptr<BufferMemory>> acquire_memory(const Slot& slot,
                                                          const BufferSettings& settings) const;
     Result<InFence> take_in_fence(const BufferFences& fences);
-    Result<OutFence> mint_out_fence(unsigned index, const BufferFences& fences,
-                                    const FileOptions& options);
-    Result<Core::LoopUse> use_loop(const InFence& in, const BufferFences& fences);
+    DmaBufAccess fence_access() const noexcept {
+        return traits_.access == DeviceAccess::Write ? DmaBufAccess::Write : DmaBufAccess::Read;
+    }
+    ImplicitFences implicit_fences(unsigned index, const FileOptions& options) const;
+    QueuedBy queued_by(const BufferFences& fences, const OutFence& out,
+                       const FileOptions& options) const;
+    /// The loop runs from the first fence on. Empty where it runs already.
+    Result<Core::LoopUse> use_loop();
     /// NULL: no buffer of this index.
     Slot* find(unsigned index) const;
 
@@ -302,6 +313,8 @@ private:
     OutFences out_fences_;
     Core::LoopUse loop_;  ///< Since the first fence. Guarded by queueing_mutex_.
     FenceKind likely_kind_ = FenceKind::SyncFile;
+    std::string shown_name_;
+    std::uint32_t shown_type_ = 0;
 
     Wake waiter_wake_;
     std::atomic<int> waiter_{0};  ///< A thread's number, or a caller's; 0: nobody waits.

@@ -30,7 +30,7 @@ void Queue::finish(const Handover& handover, int error, const FinishedBuffer& fi
         slot.error = error;
         slot.finished = job.position;
     }
-    sync_.finish(job, error);
+    sync_.finish(job, error, finished.sequence);
     {
         const std::lock_guard lock(mutex_);
         if (slots_.find(job.index)->finished != job.position) {
@@ -180,12 +180,14 @@ Result<Queue::WaitPlan> Queue::begin_wait(int caller) {
     if (ready.now > 0 || ready.last_taken || view.failure != 0) {
         waiter_wake_.notify();
     }
+    sync_.show_waiting(true);
     return WaitPlan{waiter_wake_.fd(), view.generation};
 }
 
 /// With dqbuf_mutex_. Does nothing where close() has taken the place back.
 void Queue::leave_wait(int caller) {
     if (waiter_.load() == caller) {
+        sync_.show_waiting(false);
         waiter_wake_.end();
         waiter_.store(0);
     }
@@ -253,6 +255,7 @@ void Queue::close() {
     const std::lock_guard lock(queueing_mutex_);
     stop(-ECANCELED);
     free_buffers(0, end_.load());
+    sync_.hide();
     unused = std::move(loop_);
     out_fences_.close();
     sync_.forget_expiry();

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdarg>
+#include <cstring>
 #include <deque>
 #include <mutex>
 #include <set>
@@ -27,6 +28,10 @@ namespace v4lfence::testing {
 class PipeNode {
 public:
     static constexpr unsigned buffers = 4;
+    /// Of all of them. Set it before the first call.
+    v4l2_memory memory = V4L2_MEMORY_MMAP;
+    /// As v4l2loopback, whose QUERYBUF says QUEUED of each. Set it before the first call.
+    bool silent = false;
 
     explicit PipeNode(int flags = O_NONBLOCK) : pipe_(std::move(*sys::pipe(flags))) {
         inode_ = sys::fstat(pipe_.read_end.get())->st_ino;
@@ -54,6 +59,8 @@ public:
         const std::byte frame{};
         return sys::write(pipe_.write_end.get(), std::span(&frame, 1)).has_value();
     }
+    /// Its descriptor has an error for good.
+    void hang_up() { pipe_.write_end.reset(); }
     std::size_t given() const {
         const std::lock_guard lock(mutex_);
         return given_.size();
@@ -88,6 +95,7 @@ private:
         case VIDIOC_QUERYCAP: {
             auto& caps = *static_cast<v4l2_capability*>(argument);
             caps = {};
+            std::strcpy(reinterpret_cast<char*>(caps.driver), silent ? "v4l2 loopback" : "pipe");
             caps.capabilities = caps.device_caps = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
             return 0;
         }
@@ -107,6 +115,11 @@ private:
             return 0;
         case VIDIOC_PREPARE_BUF:
             return EINVAL;
+        case VIDIOC_EXPBUF: {
+            auto made = sys::eventfd(0, 0);
+            static_cast<v4l2_exportbuffer*>(argument)->fd = made ? std::move(*made).release() : -1;
+            return made ? 0 : -made.error().code;
+        }
         default:
             return ENOTTY;
         }
@@ -116,7 +129,7 @@ private:
         if (buffer.index >= buffers) {
             return EINVAL;
         }
-        buffer.memory = V4L2_MEMORY_MMAP;
+        buffer.memory = memory;
         buffer.length = 4096;
         buffer.flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
         const auto has = [&](const std::deque<std::uint32_t>& queue) {
@@ -124,12 +137,16 @@ private:
         };
         buffer.flags |= has(given_) ? V4L2_BUF_FLAG_QUEUED : 0;
         buffer.flags |= has(done_) ? V4L2_BUF_FLAG_DONE : 0;
+        if (silent) {
+            buffer.flags = V4L2_BUF_FLAG_QUEUED;
+        }
         return 0;
     }
 
     int take(v4l2_buffer& buffer) {
         v4l2_buffer known = buffer;
-        if (show(known) != 0 || (known.flags & (V4L2_BUF_FLAG_QUEUED | V4L2_BUF_FLAG_DONE))) {
+        if (show(known) != 0 ||
+            (!silent && (known.flags & (V4L2_BUF_FLAG_QUEUED | V4L2_BUF_FLAG_DONE)))) {
             return EINVAL;
         }
         given_.push_back(buffer.index);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "v4lfence/base/mapped_memory.hpp"
+#include "v4lfence/base/shortage.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/fence/providers/drm.hpp"
 #include "v4lfence/fence/providers/reason.hpp"
@@ -69,7 +70,9 @@ FoundBufferSource find_buffer_source(std::span<const BufferSource> order, const 
             found.tried += "; ";
         }
         found.tried += cannot("make a buffer with", device, buffer.error().code);
-        found.source = tl::unexpected<Error>(buffer.error());
+        if (!is_shortage(found.source.error().code)) {
+            found.source = tl::unexpected<Error>(buffer.error());
+        }
     }
     return found;
 }

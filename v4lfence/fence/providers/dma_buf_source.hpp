@@ -17,8 +17,9 @@ namespace v4lfence {
 enum class BufferSource : std::uint8_t { VgemCard, Udmabuf, SystemHeap };
 
 struct FoundBufferSource {
-    Result<BufferSource> source;  ///< Errors: that of the last one tried.
-    std::string tried;            ///< What was tried without success, and why not.
+    /// Errors: that of the last one tried, or a shortage of an earlier one.
+    Result<BufferSource> source;
+    std::string tried;  ///< What was tried without success, and why not.
 };
 
 /// The first of `order` that makes a page. `card` is vgem's card node, which has no fixed name;

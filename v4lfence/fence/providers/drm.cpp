@@ -5,10 +5,13 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
 #include <limits>
-#include <string_view>
+#include <system_error>
 
+#include "v4lfence/base/shortage.hpp"
 #include "v4lfence/base/syscall.hpp"
 
 namespace v4lfence::drm {
@@ -81,6 +84,24 @@ static_assert(signal_request == 0x40086442);
 constexpr std::uint32_t attach_for_writing = 1;
 
 }  // namespace
+
+Result<std::vector<std::string>> list_nodes(std::string_view prefix, const char* folder) {
+    std::vector<std::string> paths;
+    std::error_code error;
+    // Not a range-for: its ++ throws where readdir() fails.
+    std::filesystem::directory_iterator entry(folder, error);
+    for (const std::filesystem::directory_iterator end; !error && entry != end;
+         entry.increment(error)) {
+        if (entry->path().filename().string().starts_with(prefix)) {
+            paths.push_back(entry->path().string());
+        }
+    }
+    if (is_shortage(-error.value())) {
+        return fail(-error.value(), "list nodes");
+    }
+    std::sort(paths.begin(), paths.end());
+    return paths;
+}
 
 Result<std::string> driver_name(int fd) {
     std::array<char, 32> name{};

@@ -7,11 +7,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "v4lfence/base/result.hpp"
 #include "v4lfence/base/unique_fd.hpp"
 
 namespace v4lfence::drm {
+
+/// The paths in a folder whose names begin so ("card", "renderD"), sorted; what cannot be read is
+/// left out. Errors: EMFILE, ENFILE, ENOMEM.
+Result<std::vector<std::string>> list_nodes(std::string_view prefix,
+                                            const char* folder = "/dev/dri");
 
 /// The name of the driver behind a DRM node. Errors: what the ioctl says.
 Result<std::string> driver_name(int fd);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "v4lfence/base/shortage.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/fence/providers/point_ledger.hpp"
 #include "v4lfence/fence/providers/reason.hpp"
@@ -128,16 +129,19 @@ constexpr ProviderTraits sw_sync_traits{
 
 SwSyncProvider::SwSyncProvider(std::unique_ptr<SwSyncDevice> device) : device_(std::move(device)) {}
 
-ProbedProvider SwSyncProvider::find() {
+Result<ProbedProvider> SwSyncProvider::find() {
     auto device = std::make_unique<KernelSwSync>();
     const auto timeline = device->open_timeline();
     if (timeline) {
-        return {std::make_unique<SwSyncProvider>(std::move(device)), {}};
+        return ProbedProvider{std::make_unique<SwSyncProvider>(std::move(device)), {}};
     }
-    if (timeline.error().code == -ENOENT) {
-        return {nullptr, std::string("this kernel has no ") + sw_sync_path + " (CONFIG_SW_SYNC)"};
+    const int error = timeline.error().code;
+    if (is_shortage(error)) {
+        return fail(error, sw_sync_path);
     }
-    return {nullptr, cannot("open", sw_sync_path, timeline.error().code)};
+    return ProbedProvider{nullptr, error == -ENOENT ? std::string("this kernel has no ") +
+                                                          sw_sync_path + " (CONFIG_SW_SYNC)"
+                                                    : cannot("open", sw_sync_path, error)};
 }
 
 const ProviderTraits& SwSyncProvider::traits() const noexcept {

@@ -28,8 +28,8 @@ class SwSyncProvider final : public FenceProvider {
 public:
     explicit SwSyncProvider(std::unique_ptr<SwSyncDevice> device);
 
-    /// Does not try a fence out.
-    static ProbedProvider find();
+    /// Does not try a fence out. Errors: EMFILE, ENFILE, ENOMEM.
+    static Result<ProbedProvider> find();
 
     const ProviderTraits& traits() const noexcept override;
     Result<std::unique_ptr<FenceContext>> open_context() override;

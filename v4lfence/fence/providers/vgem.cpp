@@ -6,10 +6,10 @@
 
 #include <array>
 #include <atomic>
-#include <filesystem>
 #include <utility>
 #include <vector>
 
+#include "v4lfence/base/shortage.hpp"
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/fence/providers/drm.hpp"
 #include "v4lfence/fence/providers/reason.hpp"
@@ -156,25 +156,32 @@ Result<MintedFence> VgemContext::mint(unsigned index) {
 
 }  // namespace
 
-VgemNodes find_vgem_nodes() {
+VgemNodes find_vgem_nodes(const char* folder) {
     VgemNodes nodes;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator("/dev/dri", error)) {
-        const std::string name = entry.path().filename().string();
-        const bool render = name.starts_with("renderD");
-        if (!render && !name.starts_with("card")) {
-            continue;
+    for (const bool render : {false, true}) {
+        const auto paths = drm::list_nodes(render ? "renderD" : "card", folder);
+        if (!paths) {
+            nodes.shortage = paths.error().code;
+            return nodes;
         }
-        const auto node = sys::open(entry.path().c_str(), O_RDWR);
-        if (!node) {
-            if (render && nodes.refused.empty()) {
-                nodes.refused = cannot("open", entry.path().string(), node.error().code);
+        for (const std::string& path : *paths) {
+            const auto node = sys::open(path.c_str(), O_RDWR);
+            if (!node) {
+                if (is_shortage(node.error().code)) {
+                    nodes.shortage = node.error().code;
+                }
+                if (render && nodes.refused.empty()) {
+                    nodes.refused = cannot("open", path, node.error().code);
+                }
+                continue;
             }
-            continue;
+            if (drm::driver_name(node->get()).value_or("") == "vgem") {
+                (render ? nodes.render : nodes.card) = path;
+            }
         }
-        if (drm::driver_name(node->get()).value_or("") == "vgem") {
-            (render ? nodes.render : nodes.card) = entry.path().string();
-        }
+    }
+    if (!nodes.render.empty() && !nodes.card.empty()) {
+        nodes.shortage = 0;
     }
     return nodes;
 }
@@ -182,18 +189,26 @@ VgemNodes find_vgem_nodes() {
 VgemProvider::VgemProvider(std::string render_node, PrivateBuffers buffers)
     : render_node_(std::move(render_node)), buffers_(std::move(buffers)) {}
 
-ProbedProvider VgemProvider::find() {
+Result<ProbedProvider> VgemProvider::find() {
     const VgemNodes nodes = find_vgem_nodes();
+    if (nodes.shortage != 0) {
+        return fail(nodes.shortage, "look for vgem");
+    }
     if (nodes.render.empty()) {
-        return {nullptr, nodes.refused.empty() ? "module vgem is not loaded: no DRM node named vgem"
-                                               : nodes.refused};
+        return ProbedProvider{nullptr, nodes.refused.empty()
+                                           ? "module vgem is not loaded: no DRM node named vgem"
+                                           : nodes.refused};
     }
     const FoundBufferSource found = PrivateBuffers::find(nodes.card);
     if (!found.source) {
-        return {nullptr, found.tried.empty() ? "no source of dma-bufs" : found.tried};
+        if (is_shortage(found.source.error().code)) {
+            return tl::unexpected<Error>(found.source.error());
+        }
+        return ProbedProvider{nullptr, found.tried.empty() ? "no source of dma-bufs" : found.tried};
     }
-    return {std::make_unique<VgemProvider>(nodes.render, PrivateBuffers(*found.source, nodes.card)),
-            {}};
+    return ProbedProvider{
+        std::make_unique<VgemProvider>(nodes.render, PrivateBuffers(*found.source, nodes.card)),
+        {}};
 }
 
 const ProviderTraits& VgemProvider::traits() const noexcept {

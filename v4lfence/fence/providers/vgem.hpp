@@ -18,15 +18,17 @@ struct VgemNodes {
     std::string render;
     std::string card;
     std::string refused;  ///< Why the first render node that cannot be opened cannot.
+    /// EMFILE, ENFILE or ENOMEM, negative: not all were looked at, and one is missing.
+    int shortage = 0;
 };
 
-/// Looks by the driver's name, never by number: opens each node of the machine.
-VgemNodes find_vgem_nodes();
+/// Looks by the driver's name, never by number: opens each node of the folder.
+VgemNodes find_vgem_nodes(const char* folder = "/dev/dri");
 
 class VgemProvider final : public FenceProvider {
 public:
-    /// Does not try a fence out.
-    static ProbedProvider find();
+    /// Does not try a fence out. Errors: EMFILE, ENFILE, ENOMEM.
+    static Result<ProbedProvider> find();
 
     const ProviderTraits& traits() const noexcept override;
     Result<std::unique_ptr<FenceContext>> open_context() override;

@@ -71,6 +71,7 @@ struct With {
     bool out = true;
     std::optional<std::chrono::milliseconds> deadline{};
     std::optional<std::chrono::milliseconds> bound{};
+    bool busy = false;
 };
 inline constexpr With in_fence{.in = true};
 inline constexpr With bare{.out = false};
@@ -92,6 +93,9 @@ struct Rig {
         submission.bound = with.bound;
         if (with.in) {
             submission.in = Fence::adopt(UniqueFd(), FenceKind::Stream);
+        }
+        if (with.busy) {
+            submission.busy = Fence::adopt(UniqueFd(), FenceKind::SyncFile);
         }
         if (with.out) {
             auto minted = context->mint(index);
