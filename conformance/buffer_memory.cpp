@@ -80,7 +80,7 @@ Checked<Region> allocate_pages(const DeviceCalls& calls, std::size_t length) {
     return map(calls, in_pages(length), MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
-Checked<PlaneMemory> allocate_dma_buf(const DeviceCalls& calls, std::size_t length) {
+Checked<MappedPlane> allocate_dma_buf(const DeviceCalls& calls, std::size_t length) {
     const std::size_t size = in_pages(length);
     auto dma_buf = from_vgem(size);
     if (!dma_buf) {
@@ -90,18 +90,18 @@ Checked<PlaneMemory> allocate_dma_buf(const DeviceCalls& calls, std::size_t leng
         return skipped("no source of dma-bufs: neither vgem nor /dev/dma_heap/system");
     }
     Region region = TRY(map(calls, size, MAP_SHARED, dma_buf->get()));
-    return PlaneMemory{std::move(region), std::move(*dma_buf)};
+    return MappedPlane{std::move(region), std::move(*dma_buf)};
 }
 
-void paint(std::span<const PlaneMemory> planes, std::byte value) {
-    for (const PlaneMemory& plane : planes) {
+void paint(std::span<const MappedPlane> planes, std::byte value) {
+    for (const MappedPlane& plane : planes) {
         std::memset(plane.region.data(), static_cast<int>(value), plane.region.size());
     }
 }
 
-std::size_t count_changed(std::span<const PlaneMemory> planes, std::byte value) {
+std::size_t count_changed(std::span<const MappedPlane> planes, std::byte value) {
     std::size_t changed = 0;
-    for (const PlaneMemory& plane : planes) {
+    for (const MappedPlane& plane : planes) {
         const std::span<const std::byte> bytes(plane.region.data(), plane.region.size());
         changed +=
             bytes.size() - static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), value));

@@ -16,7 +16,7 @@
 namespace v4lfence {
 
 /// One plane: mapped, and with a dma-buf where the memory type has one.
-struct PlaneMemory {
+struct MappedPlane {
     Region region;
     UniqueFd dma_buf;
 };
@@ -26,12 +26,12 @@ Checked<Region> allocate_pages(const DeviceCalls& calls, std::size_t length);
 
 /// A dma-buf that belongs to none of the device's queues, and its mapping: of vgem, or of the
 /// system heap. Skipped where the machine has neither.
-Checked<PlaneMemory> allocate_dma_buf(const DeviceCalls& calls, std::size_t length);
+Checked<MappedPlane> allocate_dma_buf(const DeviceCalls& calls, std::size_t length);
 
 /// Fills all of it with one byte.
-void paint(std::span<const PlaneMemory> planes, std::byte value);
+void paint(std::span<const MappedPlane> planes, std::byte value);
 
 /// How many bytes differ from it.
-std::size_t count_changed(std::span<const PlaneMemory> planes, std::byte value);
+std::size_t count_changed(std::span<const MappedPlane> planes, std::byte value);
 
 }  // namespace v4lfence

@@ -16,9 +16,9 @@ std::vector<Case> all_cases() {
           stream_off_cases(),   error_cases(),       refusal_cases(),        deadline_cases(),
           memory_cases(),       buffer_cases(),      descriptor_cases(),     process_cases(),
           handle_cases(),       adoption_cases(),    thread_cases(),         minimum_cases(),
-          device_error_cases(), provider_cases(),    provider_merge_cases(), vb2_request_cases(),
-          vb2_state_cases(),    vb2_frame_cases(),   vb2_memory_cases(),     vb2_handle_cases(),
-          vb2_waiting_cases(),  unplug_cases()}) {
+          device_error_cases(), provider_cases(),    provider_merge_cases(), implicit_cases(),
+          vb2_request_cases(),  vb2_state_cases(),   vb2_frame_cases(),      vb2_memory_cases(),
+          vb2_handle_cases(),   vb2_waiting_cases(), unplug_cases()}) {
         cases.insert(cases.end(), theme.begin(), theme.end());
     }
     return cases;

@@ -57,6 +57,8 @@ struct DeviceCalls {
     // What not every way in has: null, and the cases that need it are skipped. 0, or -1 and errno.
     int (*set_provider)(int fd, const char* name) = nullptr;
     int (*set_deadline)(int fd, unsigned deadline_ms) = nullptr;
+    /// Implicit synchronization: 1 fences in dma-bufs are waited for, 2 out-fences are put there.
+    int (*set_implicit)(int fd, unsigned flags) = nullptr;
     int (*set_rfc_caps)(int fd, int on) = nullptr;
     int (*last_expiry)(int fd, ExpiryReport* report) = nullptr;
     int (*get_stats)(CallStats* stats) = nullptr;

@@ -69,13 +69,13 @@ Checked<> Stream::request(unsigned count) {
     return {};
 }
 
-Checked<std::vector<PlaneMemory>> Stream::map_planes(unsigned index) const {
+Checked<std::vector<MappedPlane>> Stream::map_planes(unsigned index) const {
     BufferArgument argument;
     name(index, argument);
     TRY(answers(device_.ioctl(VIDIOC_QUERYBUF, &argument.buffer), 0, "QUERYBUF"));
     const bool multi = rig_->facts().multi_planar;
     const unsigned count = multi ? argument.buffer.length : 1;
-    std::vector<PlaneMemory> planes;
+    std::vector<MappedPlane> planes;
     for (unsigned plane = 0; plane < count; ++plane) {
         const std::size_t length = multi ? argument.planes[plane].length : argument.buffer.length;
         const std::int64_t offset =
@@ -102,8 +102,8 @@ Checked<std::vector<std::size_t>> Stream::plane_sizes() const {
     return sizes;
 }
 
-Checked<std::vector<PlaneMemory>> Stream::allocate_planes() const {
-    std::vector<PlaneMemory> planes;
+Checked<std::vector<MappedPlane>> Stream::allocate_planes() const {
+    std::vector<MappedPlane> planes;
     for (const std::size_t size : TRY(plane_sizes())) {
         if (memory_ == V4L2_MEMORY_DMABUF) {
             planes.push_back(TRY(allocate_dma_buf(rig_->calls(), size)));
@@ -126,8 +126,8 @@ void Stream::name(unsigned index, BufferArgument& argument) const {
 
 void Stream::prepare(unsigned index, BufferArgument& argument) const {
     name(index, argument);
-    const std::vector<PlaneMemory>& planes = buffers_[index].planes;
-    const auto fill = [&](auto& m, std::uint32_t& length, const PlaneMemory& memory) {
+    const std::vector<MappedPlane>& planes = buffers_[index].planes;
+    const auto fill = [&](auto& m, std::uint32_t& length, const MappedPlane& memory) {
         if (memory_ == V4L2_MEMORY_USERPTR) {
             m.userptr = reinterpret_cast<unsigned long>(memory.region.data());
         } else if (memory_ == V4L2_MEMORY_DMABUF) {
@@ -414,8 +414,8 @@ Checked<> Stream::out_fence_failed(unsigned index, int error, int bound_ms) cons
     return {};
 }
 
-Checked<Snapshot> snapshot(const Rig& rig, const Stream& stream) {
-    Snapshot now;
+Checked<StreamSnapshot> snapshot(const Rig& rig, const Stream& stream) {
+    StreamSnapshot now;
     now.descriptors = open_descriptors();
     now.fences_pending = fences_pending(rig);
     for (unsigned index = 0; index < stream.count(); ++index) {
@@ -424,9 +424,9 @@ Checked<Snapshot> snapshot(const Rig& rig, const Stream& stream) {
     return now;
 }
 
-Checked<> same_as(const Snapshot& before, const Rig& rig, const Stream& stream,
+Checked<> same_as(const StreamSnapshot& before, const Rig& rig, const Stream& stream,
                   std::string_view what) {
-    const Snapshot now = TRY(snapshot(rig, stream));
+    const StreamSnapshot now = TRY(snapshot(rig, stream));
     CHECK(now.descriptors == before.descriptors, "{} left {} descriptors open, expected {}", what,
           now.descriptors, before.descriptors);
     CHECK(now.fences_pending == before.fences_pending, "{} left {} fences pending, expected {}",

@@ -137,7 +137,7 @@ public:
     std::size_t changed_bytes(unsigned index) const {
         return count_changed(buffers_[index].planes, paint_byte);
     }
-    std::vector<PlaneMemory>& planes(unsigned index) { return buffers_[index].planes; }
+    std::vector<MappedPlane>& planes(unsigned index) { return buffers_[index].planes; }
 
     /// REQBUFS; forgets every buffer, and maps or allocates the new ones.
     Checked<> request(unsigned count);
@@ -146,7 +146,7 @@ public:
 
 private:
     struct Buffer {
-        std::vector<PlaneMemory> planes;
+        std::vector<MappedPlane> planes;
         UniqueFd out;
         std::vector<std::int64_t> given;  ///< The descriptors of the last QBUF, of DMABUF planes.
     };
@@ -154,8 +154,8 @@ private:
     Stream(Rig& rig, Device device, std::uint32_t memory)
         : rig_(&rig), device_(std::move(device)), memory_(memory) {}
 
-    Checked<std::vector<PlaneMemory>> map_planes(unsigned index) const;
-    Checked<std::vector<PlaneMemory>> allocate_planes() const;
+    Checked<std::vector<MappedPlane>> map_planes(unsigned index) const;
+    Checked<std::vector<MappedPlane>> allocate_planes() const;
     Checked<std::vector<std::size_t>> plane_sizes() const;
     int call_qbuf(unsigned index, const Fences& fences, BufferArgument& argument);
     std::vector<std::int64_t> memory_of(const BufferArgument& argument) const;
@@ -172,14 +172,14 @@ private:
 
 /// What nothing may change that was refused (SEMANTICS 2.1): descriptors, fences, the state of each
 /// buffer.
-struct Snapshot {
+struct StreamSnapshot {
     std::size_t descriptors = 0;
     std::uint64_t fences_pending = 0;
     std::vector<std::uint32_t> flags;
-    bool operator==(const Snapshot&) const = default;
+    bool operator==(const StreamSnapshot&) const = default;
 };
-Checked<Snapshot> snapshot(const Rig& rig, const Stream& stream);
-Checked<> same_as(const Snapshot& before, const Rig& rig, const Stream& stream,
+Checked<StreamSnapshot> snapshot(const Rig& rig, const Stream& stream);
+Checked<> same_as(const StreamSnapshot& before, const Rig& rig, const Stream& stream,
                   std::string_view what);
 
 }  // namespace v4lfence

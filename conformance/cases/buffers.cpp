@@ -97,7 +97,7 @@ Checked<> prepare_of_held_refused(Rig& rig) {
     TRY(stream.prepare_ahead(1));
     TestFence fence = TRY(rig.fence());
     TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     TRY(answers(stream.try_prepare(0), EINVAL, "PREPARE_BUF of a held buffer"));
     TRY(same_as(before, rig, stream, "PREPARE_BUF of a held buffer"));
     return stream.is_held(0);
@@ -121,7 +121,7 @@ Checked<> not_prepared_while_pending(Rig& rig) {
 Checked<> reqbufs_refused_while_streaming(Rig& rig) {
     HeldStream held = TRY(hold_first(rig, {.rest_out = true}));
     Stream& stream = held.stream;
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     for (const unsigned count : {0U, 3U}) {
         v4l2_requestbuffers request{};
         request.count = count;
@@ -174,7 +174,7 @@ Checked<> remove_of_held_refused(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
     TestFence fence = TRY(rig.fence());
     TRY(stream.queue(1, {.in = fence.fd.get(), .out = true}));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     RemoveBuffers remove{1, 1, rig.facts().type, {}};
     TRY(answers(stream.device().ioctl(remove_buffers_request, &remove), EBUSY,
                 "REMOVE_BUFS of a held buffer"));

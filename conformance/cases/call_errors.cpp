@@ -46,7 +46,7 @@ constexpr WrongArgument wrong_planes[] = {
 Checked<> refuse_each(Rig& rig, std::span<const WrongArgument> wrongs) {
     Stream stream = TRY(Stream::open(rig));
     TestFence fence = TRY(rig.fence());
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     for (const WrongArgument& wrong : wrongs) {
         for (const std::uint32_t flags : {0U, both_fences}) {
             BufferArgument argument;
@@ -76,7 +76,7 @@ Checked<> wrong_planes_refused(Rig& rig) {
 
 Checked<> null_refused(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     for (const unsigned long request :
          {VIDIOC_QBUF, VIDIOC_DQBUF, VIDIOC_QUERYBUF, VIDIOC_PREPARE_BUF, VIDIOC_REQBUFS,
           VIDIOC_CREATE_BUFS, VIDIOC_STREAMON, VIDIOC_STREAMOFF, VIDIOC_EXPBUF}) {
@@ -90,7 +90,7 @@ Checked<> wrong_type_refused(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
     TestFence fence = TRY(rig.fence());
     TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     int output = V4L2_BUF_TYPE_VIDEO_OUTPUT;
     TRY(answers(stream.device().ioctl(VIDIOC_STREAMON, &output), EINVAL, "STREAMON of an output"));
     // uvcvideo does not look at the type; whatever it says, nothing of ours may end.
@@ -146,7 +146,7 @@ Checked<> requeue_refused(Rig& rig, bool held) {
     TestFence other = TRY(rig.fence());
     const Fences fences{.in = held ? std::optional(fence.fd.get()) : std::nullopt, .out = true};
     TRY(stream.queue(0, fences));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     const Fences again[] = {
         {}, {.out = true}, {.in = other.fd.get()}, {.in = other.fd.get(), .out = true}};
     for (const Fences& attempt : again) {

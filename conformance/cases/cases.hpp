@@ -33,6 +33,7 @@ std::span<const Case> minimum_cases();
 std::span<const Case> device_error_cases();
 std::span<const Case> provider_cases();
 std::span<const Case> provider_merge_cases();
+std::span<const Case> implicit_cases();
 std::span<const Case> vb2_request_cases();
 std::span<const Case> vb2_state_cases();
 std::span<const Case> vb2_frame_cases();

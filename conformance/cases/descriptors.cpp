@@ -2,65 +2,23 @@
 //
 // Descriptors: none to be had, none left behind, none in the way.
 
-#include <sys/resource.h>
-
-#include <filesystem>
 #include <set>
 #include <string>
 
 #include "conformance/cases/cases.hpp"
+#include "conformance/few_descriptors.hpp"
 #include "conformance/stream.hpp"
 
 namespace v4lfence {
 
 namespace {
 
-std::set<int> descriptor_numbers() {
-    std::set<int> numbers;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
-        numbers.insert(std::stoi(entry.path().filename().string()));
-    }
-    return numbers;
-}
-
-/// While it lives, so many more descriptors can be opened, and no more.
-class FewDescriptors {
-public:
-    explicit FewDescriptors(unsigned free) {
-        ::getrlimit(RLIMIT_NOFILE, &before_);
-        // The listing's own descriptor is among the numbers, and closed by now.
-        std::set<int> open = descriptor_numbers();
-        std::erase_if(open, [](int fd) { return !is_open(fd); });
-        rlimit limit = before_;
-        limit.rlim_cur = 0;
-        for (unsigned found = 0;; ++limit.rlim_cur) {
-            const bool taken = open.contains(static_cast<int>(limit.rlim_cur));
-            if (!taken && found++ == free) {
-                break;
-            }
-        }
-        ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    FewDescriptors(const FewDescriptors&) = delete;
-    FewDescriptors& operator=(const FewDescriptors&) = delete;
-    ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
-private:
-    static bool is_open(int fd) {
-        std::error_code error;
-        return std::filesystem::is_symlink(fmt::format("/proc/self/fd/{}", fd), error);
-    }
-
-    rlimit before_{};
-};
-
 constexpr unsigned tries_max = 40;
 
 /// QBUF with a growing number of free descriptors, until it succeeds.
 Checked<> queue_at_each_limit(Rig& rig, Stream& stream, unsigned index, const Fences& fences) {
     for (unsigned free = 0; free < tries_max; ++free) {
-        const Snapshot before = TRY(snapshot(rig, stream));
+        const StreamSnapshot before = TRY(snapshot(rig, stream));
         int status = 0;
         {
             const FewDescriptors limit(free);
@@ -104,7 +62,7 @@ Checked<> first_use_at_each_limit(Rig& rig, bool chosen) {
         if (chosen) {
             TRY(rig.choose_provider(stream.device()));
         }
-        const Snapshot before = TRY(snapshot(rig, stream));
+        const StreamSnapshot before = TRY(snapshot(rig, stream));
         int status = 0;
         {
             const FewDescriptors limit(free);
@@ -127,7 +85,7 @@ Checked<> first_use_at_each_limit(Rig& rig, bool chosen) {
         if (chosen) {
             TRY(same_as(before, rig, stream, what));
         }
-        const Snapshot after = TRY(snapshot(rig, stream));
+        const StreamSnapshot after = TRY(snapshot(rig, stream));
         CHECK(after.flags == before.flags, "a refused first QBUF changed the state of a buffer");
         TRY(stream.queue(1));
     }

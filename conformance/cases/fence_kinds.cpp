@@ -126,9 +126,9 @@ Checked<> ended_kinds_hold_nothing(Rig& rig) {
 }
 
 /// A dma-buf with the pending fence of a vgem context as its writer.
-Checked<PlaneMemory> fenced_dma_buf(Rig& rig, int sync_file, std::uint32_t access) {
+Checked<MappedPlane> fenced_dma_buf(Rig& rig, int sync_file, std::uint32_t access) {
     constexpr std::size_t some_bytes = 4096;
-    PlaneMemory memory = TRY(allocate_dma_buf(rig.calls(), some_bytes));
+    MappedPlane memory = TRY(allocate_dma_buf(rig.calls(), some_bytes));
     dma_buf_import_sync_file import{};
     import.flags = access;
     import.fd = sync_file;
@@ -146,7 +146,7 @@ Checked<> dma_buf_waits(Rig& rig) {
     for (const std::uint32_t access : {DMA_BUF_SYNC_WRITE, DMA_BUF_SYNC_READ}) {
         FenceMaker kernel_fences = TRY(FenceMaker::open("vgem"));
         TestFence fence = TRY(kernel_fences.make());
-        const PlaneMemory memory = TRY(fenced_dma_buf(rig, fence.fd.get(), access));
+        const MappedPlane memory = TRY(fenced_dma_buf(rig, fence.fd.get(), access));
         TRY(holds_until(rig, memory.dma_buf.get(), [&]() -> Checked<> {
             fence.end();
             return {};
@@ -158,7 +158,7 @@ Checked<> dma_buf_waits(Rig& rig) {
 Checked<> idle_dma_buf_holds_nothing(Rig& rig) {
     TRY(takes_pollables(rig));
     constexpr std::size_t some_bytes = 4096;
-    const PlaneMemory memory = TRY(allocate_dma_buf(rig.calls(), some_bytes));
+    const MappedPlane memory = TRY(allocate_dma_buf(rig.calls(), some_bytes));
     Stream stream = TRY(Stream::open(rig));
     TRY(stream.queue(0, {.in = memory.dma_buf.get()}));
     CHECK(!TRY(stream.look(0)).in_pending(), "an idle dma-buf is reported as pending");

@@ -69,7 +69,7 @@ Checked<> calls_are_busy(Rig& rig) {
     TRY(rig.choose_provider(other));
     TRY(all_busy(rig, other, stream));
     // What the library opened at the first calls it may keep.
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     TRY(all_busy(rig, other, stream));
     TRY(same_as(before, rig, stream, "the calls of a second handle"));
     fence.end();

@@ -19,7 +19,7 @@ namespace {
 /// QBUF with each fence alone and with an out-fence beside it.
 Checked<> refuses_in_fence(Rig& rig, int fd, std::string_view what) {
     Stream stream = TRY(Stream::open(rig));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     for (const bool out : {false, true}) {
         TRY(answers(stream.try_queue(0, {.in = fd, .out = out}), EINVAL,
                     fmt::format("QBUF with {} as in-fence", what)));
@@ -103,7 +103,7 @@ Checked<> syncobj_refused(Rig& rig) {
 Checked<> stray_fence_fd_refused(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
     const UniqueFd open_file = TRY(sys::open("/dev/null", O_RDWR));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     for (const int fd : {-2, -5, 1, 5, open_file.get(), INT32_MAX}) {
         for (const unsigned long request : {VIDIOC_QBUF, VIDIOC_PREPARE_BUF}) {
             for (const std::uint32_t flags : {0U, unsigned{V4L2_BUF_FLAG_OUT_FENCE}}) {
@@ -139,7 +139,7 @@ Checked<> none_accepted(Rig& rig) {
 Checked<> request_refused(Rig& rig) {
     Stream stream = TRY(Stream::open(rig));
     TestFence fence = TRY(rig.fence());
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     for (const std::uint32_t flags :
          {unsigned{V4L2_BUF_FLAG_IN_FENCE}, unsigned{V4L2_BUF_FLAG_OUT_FENCE},
           unsigned{V4L2_BUF_FLAG_IN_FENCE | V4L2_BUF_FLAG_OUT_FENCE}}) {

@@ -9,6 +9,7 @@
 
 #include "conformance/bounded.hpp"
 #include "conformance/cases/cases.hpp"
+#include "conformance/many_planes.hpp"
 #include "conformance/stream.hpp"
 #include "v4lfence/base/syscall.hpp"
 
@@ -54,12 +55,12 @@ Checked<> dma_buf_closed_after_qbuf(Rig& rig) {
     Stream stream = TRY(Stream::open(rig, {.memory = V4L2_MEMORY_DMABUF}));
     TestFence fence = TRY(rig.fence());
     std::vector<std::int64_t> numbers;
-    for (const PlaneMemory& plane : stream.planes(0)) {
+    for (const MappedPlane& plane : stream.planes(0)) {
         numbers.push_back(plane.dma_buf.get());
     }
     stream.paint_buffer(0);
     TRY(stream.queue(0, {.in = fence.fd.get(), .out = true}));
-    for (PlaneMemory& plane : stream.planes(0)) {
+    for (MappedPlane& plane : stream.planes(0)) {
         plane.dma_buf.reset();
     }
     TRY(stream.queue_rest(1));
@@ -158,42 +159,17 @@ Checked<> offsets_are_the_kernels(Rig& rig) {
     return {};
 }
 
-/// A format whose planes have memory of their own, if the device has one.
-Checked<> set_many_planes(const Rig& rig, const Device& device) {
-    v4l2_fmtdesc description{};
-    description.type = rig.facts().type;
-    for (; device.ioctl(VIDIOC_ENUM_FMT, &description) == 0; ++description.index) {
-        v4l2_format format{};
-        format.type = rig.facts().type;
-        TRY(answers(device.ioctl(VIDIOC_G_FMT, &format), 0, "G_FMT"));
-        format.fmt.pix_mp.pixelformat = description.pixelformat;
-        format.fmt.pix_mp.num_planes = 0;
-        if (device.ioctl(VIDIOC_TRY_FMT, &format) == 0 && format.fmt.pix_mp.num_planes > 1) {
-            return answers(device.ioctl(VIDIOC_S_FMT, &format), 0, "S_FMT");
-        }
-    }
-    return skipped("the device has no format of several planes");
-}
-
 Checked<> one_fence_for_all_planes(Rig& rig) {
     if (!rig.facts().multi_planar) {
         return skipped("the device is single-planar");
     }
-    const Device other = TRY(rig.open());
-    v4l2_format before{};
-    before.type = rig.facts().type;
-    TRY(answers(other.ioctl(VIDIOC_G_FMT, &before), 0, "G_FMT"));
-    TRY(set_many_planes(rig, other));
-    const auto streamed = [&]() -> Checked<> {
+    return with_many_planes(rig, [&rig]() -> Checked<> {
         {
             Stream stream = TRY(Stream::open(rig));
             CHECK(stream.planes(0).size() > 1, "the buffers have one plane");
         }
         return streams_with_fences(rig, V4L2_MEMORY_MMAP);
-    };
-    const Checked<> result = streamed();
-    TRY(answers(other.ioctl(VIDIOC_S_FMT, &before), 0, "S_FMT back"));
-    return result;
+    });
 }
 
 Checked<> exported_memory_works(Rig& rig) {

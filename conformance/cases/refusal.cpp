@@ -37,7 +37,7 @@ Checked<> unmapped_memory(Rig& rig) {
     // its end, where even the kernel finds no memory.
     const UniqueFd file = TRY(sys::open("/proc/self/exe", O_RDONLY));
     constexpr std::int64_t behind_the_end = std::int64_t{1} << 40;
-    for (PlaneMemory& plane : stream.planes(0)) {
+    for (MappedPlane& plane : stream.planes(0)) {
         void* const nowhere =
             rig.calls().mmap(plane.region.data(), plane.region.size(), PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_FIXED, file.get(), behind_the_end);
@@ -51,7 +51,7 @@ Checked<> unmapped_memory(Rig& rig) {
 Checked<> queue_small_dma_buf(Rig& rig, Stream& stream, int in_fence, UniqueFd& out,
                               int expected_error) {
     constexpr std::size_t too_small = 4096;
-    const PlaneMemory small = TRY(allocate_dma_buf(rig.calls(), too_small));
+    const MappedPlane small = TRY(allocate_dma_buf(rig.calls(), too_small));
     BufferArgument argument;
     stream.prepare(0, argument);
     argument.buffer.flags = V4L2_BUF_FLAG_OUT_FENCE;
@@ -78,7 +78,7 @@ Checked<> small_dma_buf_at_once(Rig& rig) {
     UniqueFd out;
     TRY(queue_small_dma_buf(rig, stream, -1, out, EINVAL));
     // What the library opened at the first fence it may keep.
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     TRY(queue_small_dma_buf(rig, stream, -1, out, EINVAL));
     TRY(same_as(before, rig, stream, "a QBUF that the kernel refused"));
     TRY(stream.queue_rest(0, true));
@@ -120,7 +120,7 @@ Checked<> small_user_memory(Rig& rig) {
     Stream stream = TRY(Stream::open(rig, {.memory = V4L2_MEMORY_USERPTR}));
     constexpr std::string_view what = "QBUF of user memory that is too small";
     TRY(answers(queue_small_user_memory(rig, stream), EINVAL, what));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     TRY(answers(queue_small_user_memory(rig, stream), EINVAL, what));
     return same_as(before, rig, stream, what);
 }

@@ -100,7 +100,7 @@ Checked<> bytes_fit(Rig& rig) {
         stream.name(0, argument);
         TRY(stream.becomes_readable());
         TRY(answers(stream.device().ioctl(VIDIOC_DQBUF, &argument.buffer), 0, "DQBUF"));
-        const std::vector<PlaneMemory>& planes = stream.planes(argument.buffer.index);
+        const std::vector<MappedPlane>& planes = stream.planes(argument.buffer.index);
         if (!rig.facts().multi_planar) {
             CHECK(argument.buffer.length == planes[0].region.size() &&
                       argument.buffer.bytesused > 0 &&

@@ -325,7 +325,7 @@ Checked<> unknown_calls(Rig& rig) {
 
 Checked<> null_arguments(Rig& rig) {
     Stream stream = TRY(open_plain(rig));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     for (const unsigned long request :
          {VIDIOC_QUERYCAP, VIDIOC_ENUM_FMT, VIDIOC_G_FMT, VIDIOC_S_FMT, VIDIOC_TRY_FMT,
           VIDIOC_REQBUFS, VIDIOC_QUERYBUF, VIDIOC_QBUF, VIDIOC_DQBUF, VIDIOC_STREAMON,

@@ -84,14 +84,14 @@ Checked<> mmap_of_freed(Rig& rig) {
 /// The program still maps a buffer when REQBUFS frees it.
 Checked<> mapping_outlives_buffer(Rig& rig) {
     Stream stream = TRY(open_plain(rig));
-    PlaneMemory kept = std::move(stream.planes(0)[0]);
+    MappedPlane kept = std::move(stream.planes(0)[0]);
     v4l2_requestbuffers request = request_for(rig, 0);
     const int status = stream.device().ioctl(VIDIOC_REQBUFS, &request);
     if ((rig.facts().memory & V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS) == 0) {
         return answers(status, EBUSY, "REQBUFS(0) of buffers that are mapped");
     }
     TRY(answers(status, 0, "REQBUFS(0) of buffers that are mapped"));
-    const std::span<const PlaneMemory> memory(&kept, 1);
+    const std::span<const MappedPlane> memory(&kept, 1);
     paint(memory, std::byte{0x5a});
     Stream other = TRY(open_plain(rig));
     TRY(other.queue_rest(0));
@@ -134,7 +134,7 @@ int queue_changed(const Rig& rig, Stream& stream, Change&& change, unsigned long
 template <class Change>
 Checked<> refuses_memory(const Rig& rig, Stream& stream, int error, std::string_view what,
                          Change&& change) {
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     for (const unsigned long request : {VIDIOC_QBUF, VIDIOC_PREPARE_BUF}) {
         const int status = queue_changed(rig, stream, change, request);
         if (request == VIDIOC_QBUF || status != -ENOTTY) {
@@ -172,7 +172,7 @@ Checked<> dma_bufs_checked(Rig& rig) {
     TRY(refuses_memory(rig, stream, EINVAL, "a dma-buf of which too little is offered",
                        [](auto&, std::uint32_t& length) { length = 16; }));
     constexpr std::size_t too_small = 4096;
-    const PlaneMemory small = TRY(allocate_dma_buf(rig.calls(), too_small));
+    const MappedPlane small = TRY(allocate_dma_buf(rig.calls(), too_small));
     TRY(refuses_memory(rig, stream, EINVAL, "a dma-buf that is too small",
                        [&](auto& m, std::uint32_t& length) {
                            m.fd = small.dma_buf.get();
@@ -286,8 +286,8 @@ Checked<> export_same_memory(Rig& rig) {
     if (address == MAP_FAILED) {
         return skipped("the exported dma-buf cannot be mapped");
     }
-    std::array<PlaneMemory, 1> mapping{
-        PlaneMemory{Region(rig.calls(), address, length), UniqueFd()}};
+    std::array<MappedPlane, 1> mapping{
+        MappedPlane{Region(rig.calls(), address, length), UniqueFd()}};
     stream.paint_buffer(0);
     CHECK(count_changed(mapping, Stream::paint_byte) == 0,
           "the dma-buf shows other memory than the mapped buffer");

@@ -114,7 +114,7 @@ constexpr WrongArgument wrong_arguments[] = {
 
 Checked<> arguments_checked(Rig& rig) {
     Stream stream = TRY(open_plain(rig));
-    const Snapshot before = TRY(snapshot(rig, stream));
+    const StreamSnapshot before = TRY(snapshot(rig, stream));
     BufferArgument beyond;
     stream.name(stream.count(), beyond);
     const bool prepares = stream.device().ioctl(VIDIOC_PREPARE_BUF, &beyond.buffer) != -ENOTTY;
