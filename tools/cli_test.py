@@ -15,7 +15,8 @@ TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tools" / "exec"))
 import cli_cases  # noqa: E402
 
-COMMANDS = ("devices", "stream", "conform", "exec", "serve")
+COMMANDS = ("devices", "stream", "display", "conform", "exec", "serve", "trace", "doctor")
+OF_PROCESSES = {"doctor": "1"}  # where others take a device
 SUCCESS, WRONG_USAGE, MACHINE_LACKS = 0, 2, 77
 MISSING_NODE = "/dev/video-that-is-not-there"
 VIRTUAL = "virtual:camera"
@@ -63,7 +64,8 @@ def check_every_command(checker):
     for command in COMMANDS:
         checker.ends(f"{command}-help", [command, "--help"], SUCCESS, stdout="Examples:")
         checker.ends(f"{command}-help-names-json", [command, "--help"], SUCCESS, stdout="--json")
-        checker.ends(f"{command}-unknown-option", [command, "--no-such-option", MISSING_NODE],
+        operand = OF_PROCESSES.get(command, MISSING_NODE)
+        checker.ends(f"{command}-unknown-option", [command, "--no-such-option", operand],
                      WRONG_USAGE, stderr="--no-such-option")
 
 
@@ -83,6 +85,8 @@ def check_stream(checker):
         "raw-virtual": [VIRTUAL, "--raw"],
         "raw-with-fences": [MISSING_NODE, "--raw", "--out-fence"],
         "deadline-without-in-fence": [MISSING_NODE, "--deadline", "100"],
+        "names-without-out-fence": [MISSING_NODE, "--fence-names"],
+        "names-of-pipes": [VIRTUAL, "--out-fence", "--fence-names", "--frames", "1"],
         "no-v4l2-device": ["/dev/null"],
     }
     for name, arguments in wrong.items():
@@ -120,7 +124,10 @@ def check_virtual_devices(checker):
     done = checker.call("devices", "--json")
     problem = None
     try:
-        listed = {device["path"]: device for device in json.loads(done.stdout)["devices"]}
+        told = json.loads(done.stdout)
+        listed = {device["path"]: device for device in told["devices"]}
+        if told["best"] not in listed:
+            problem = f"the best device is {told['best']}, which is none of {sorted(listed)}"
         for path, kind in {VIRTUAL: "capture", f"{VIRTUAL}-mplane": "capture-mplane"}.items():
             device = listed[path]
             if device["kind"] != kind or not device["virtual"] or not device["queues"]:

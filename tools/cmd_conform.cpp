@@ -87,6 +87,7 @@ DeviceCalls library_calls() {
     calls.epoll_ctl = v4lfence_epoll_ctl;
     calls.set_provider = v4lfence_set_provider;
     calls.set_deadline = v4lfence_set_deadline;
+    calls.set_implicit = v4lfence_set_implicit;
     calls.set_rfc_caps = v4lfence_set_rfc_caps;
     calls.last_expiry = last_expiry;
     calls.get_stats = get_stats;

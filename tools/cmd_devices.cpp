@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tools/commands.hpp"
+#include "tools/devices/best.hpp"
 #include "tools/devices/examine.hpp"
 #include "tools/devices/find.hpp"
 #include "v4lfence/v4lfence.h"
@@ -32,7 +33,8 @@ constexpr const char* footer =
     "\n"
     "`in order` says that the queue gives buffers back in the order they were queued\n"
     "with the format it has now. No device is changed by looking. Virtual devices need\n"
-    "no kernel module: each program that opens one has its own.";
+    "no kernel module: each program that opens one has its own. `best` of --json is the\n"
+    "camera to take when none is named.";
 
 constexpr const char* provider_names[] = {"user", "eventfd", "vgem", "sw_sync"};
 
@@ -174,7 +176,9 @@ Json node_json(const NodeFacts& node) {
 }
 
 void print_json(const std::vector<NodeFacts>& nodes) {
-    Json json = {{"devices", Json::array()}, {"providers", Json::array()}};
+    Json json = {{"devices", Json::array()},
+                 {"best", best_capture_device(nodes)},
+                 {"providers", Json::array()}};
     for (const NodeFacts& node : nodes) {
         json["devices"].push_back(node_json(node));
     }

@@ -14,6 +14,7 @@
 
 #include "tools/commands.hpp"
 #include "tools/exec/address.hpp"
+#include "tools/exec/child.hpp"
 #include "tools/exec/choice.hpp"
 #include "tools/exec/environment.hpp"
 
@@ -45,20 +46,6 @@ struct Arguments {
     bool rfc_caps = false;
     bool json = false;
 };
-
-/// The signals that end it; not those that it was told to ignore.
-sigset_t ending_signals() {
-    sigset_t set{};
-    sigemptyset(&set);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-        struct sigaction now {};
-        ::sigaction(signal, nullptr, &now);
-        if (now.sa_handler != SIG_IGN) {
-            sigaddset(&set, signal);
-        }
-    }
-    return set;
-}
 
 /// For a shell to read; what it preloads already stays.
 void print_exports(const std::vector<Variable>& environment) {

@@ -4,12 +4,11 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
-#include <fstream>
 #include <memory>
 #include <string>
 
 #include "tools/commands.hpp"
+#include "tools/stream/publish.hpp"
 #include "tools/stream/report.hpp"
 #include "tools/stream/session.hpp"
 #include "tools/video/names.hpp"
@@ -26,6 +25,7 @@ constexpr const char* footer =
     "  v4lfence stream /dev/video0 --size 640x360 --rate 30 --in-fence chain --save frame.png\n"
     "  v4lfence stream /dev/video0 --in-fence timer --timer-ms 5..60 --seed 7\n"
     "  v4lfence stream /dev/video0 --fences vgem --in-fence chain=3 --json >report.json\n"
+    "  v4lfence stream /dev/video0 --implicit both --in-fence timer\n"
     "  v4lfence stream /dev/video0 --raw          the same loop without v4lfence\n"
     "\n"
     "In-fences: `timer` waits for fences that end after a random delay, also out of order,\n"
@@ -44,6 +44,7 @@ struct StreamTexts {
     std::string rate;
     std::string memory = "mmap";
     std::string in_fence = "none";
+    std::string implicit = "none";
     std::string timer_ms = "5..60";
     std::string pixels = "auto";
 };
@@ -79,6 +80,7 @@ Attempt<> parse_texts(const StreamTexts& texts, StreamChoices& options) {
     }
     store(parse_memory(texts.memory), options.memory, verdict);
     store(parse_in_fence(texts.in_fence), options.in_fence, verdict);
+    store(parse_implicit(texts.implicit), options.implicit, verdict);
     store(parse_delays(texts.timer_ms), options.timer, verdict);
     store(parse_pixels(texts.pixels), options.pixels, verdict);
     return verdict ? settle_options(options) : verdict;
@@ -115,6 +117,14 @@ void add_fence_options(CLI::App& app, StreamArguments& arguments) {
     app.add_flag("--out-fence", options.out_fence, "Ask for an out-fence with each buffer");
     app.add_option("--fences", options.provider,
                    "Who makes the fences: user, eventfd, vgem, sw_sync (default: user)");
+    app.add_flag("--fence-names", options.fence_names,
+                 "Give vgem's and sw_sync's fences names that the kernel shows, such as\n"
+                 "\"video0 capture 3 #17\"; two system calls more for each");
+    app.add_option("--implicit", arguments.texts.implicit,
+                   "Fences in the buffers' dma-bufs instead of descriptors: in: the in-fences are\n"
+                   "put there, as a reader's, and QBUF is told of none; out: who looks at the\n"
+                   "dma-buf alone must wait for the frame; both. Needs vgem")
+        ->capture_default_str();
     app.add_option("--deadline", options.deadline_ms,
                    "Give up on an in-fence after so many ms; its frame has an error (default: "
                    "wait for ever)")
@@ -146,8 +156,20 @@ Attempt<ChainPlan> plan_buffers(const StreamChoices& options, const Camera& came
     return plan_chain(options.in_fence.chain_depth, options.buffers, *minimum);
 }
 
+CameraChoices camera_choices(const StreamChoices& options) {
+    return {options.device,
+            options.raw ? VideoCalls::Plain : VideoCalls::Library,
+            options.size,
+            options.fourcc,
+            options.rate,
+            options.fenced(),
+            options.provider,
+            options.deadline_ms,
+            options.fence_names};
+}
+
 Attempt<StreamResult> run_session(const StreamChoices& options) {
-    const auto camera = Camera::open(options);
+    const auto camera = Camera::open(camera_choices(options));
     if (!camera) {
         return tl::unexpected(camera.error());
     }
@@ -180,22 +202,11 @@ ExitStatus run_stream(StreamArguments& arguments) {
     if (!result) {
         return report_failure("stream", result.error());
     }
-    const std::string json =
-        stream_json(options, *result).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
-    if (options.json) {
-        fmt::print("{}\n", json);
-    } else {
-        fmt::print("{}", stream_text(options, *result));
-    }
-    std::fflush(stdout);
-    if (options.report) {
-        std::ofstream file(*options.report);
-        file << json << '\n';
-        if (!file.flush()) {
-            return report_failure(
-                "stream", {ExitStatus::JobFailed,
-                           fmt::format("--report {}: it cannot be written.", *options.report)});
-        }
+    if (const auto told = publish_report(stream_json(options, *result),
+                                         stream_text(options, *result), options.json,
+                                         options.report);
+        !told) {
+        return report_failure("stream", told.error());
     }
     if (result->failure) {
         report_failure("stream", *result->failure);

@@ -23,6 +23,10 @@ Command add_conform_command(CLI::App& program);
 /// `command`: what it is to run, which the parser does not see; see split_command_line().
 Command add_exec_command(CLI::App& program, std::span<char*> command);
 Command add_serve_command(CLI::App& program);
+Command add_display_command(CLI::App& program);
+Command add_doctor_command(CLI::App& program);
+/// `command`: as of exec; empty: it traces what runs already.
+Command add_trace_command(CLI::App& program, std::span<char*> command);
 
 /// Prints the sentence to stderr as `v4lfence COMMAND: ...` and returns the status.
 ExitStatus report_failure(const char* command, const Failure& failure);

@@ -33,9 +33,10 @@ constexpr const char* footer =
 
 constexpr std::size_t words_before_options = 2;  // "v4lfence exec"
 
-/// What the parser is to see, and what `exec` is to run.
+/// What the parser is to see, and what `exec` or `trace` is to run.
 SplitLine split_words(std::span<char*> words) {
-    if (words.size() < words_before_options || std::string_view(words[1]) != "exec") {
+    if (words.size() < words_before_options ||
+        (std::string_view(words[1]) != "exec" && std::string_view(words[1]) != "trace")) {
         return {words, {}};
     }
     const SplitLine line = split_command_line(words.subspan(words_before_options));
@@ -49,9 +50,14 @@ ExitStatus run_program(int argc, char** argv) {
     program.require_subcommand(1);
     program.set_version_flag("--version", V4LFENCE_VERSION);
     const std::vector<Command> commands = {
-        add_devices_command(program), add_stream_command(program),
-        add_conform_command(program), add_exec_command(program, line.command),
+        add_devices_command(program),
+        add_stream_command(program),
+        add_display_command(program),
+        add_conform_command(program),
+        add_exec_command(program, line.command),
         add_serve_command(program),
+        add_trace_command(program, line.command),
+        add_doctor_command(program),
     };
     try {
         program.parse(static_cast<int>(line.options.size()), argv);

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: MIT
 """The main job: a fenced stream from the best device there is, every frame checked.
 
-A capture device of this machine if there is one, else the library's virtual camera; with --vm,
-vivid on a stock kernel in a virtual machine. Writes report.json and frame.png into the folder of
---out. Needs build/v4lfence; ./run builds it.
+A capture device of this machine if there is one, else the library's virtual camera. With --vm, or
+where there is neither, vivid on a stock kernel in a virtual machine, and on to its display with
+fences both ways. Writes report.json and frame.png into the folder of --out, of the machine also
+screen.png, the screen as the machine showed it, and timeline.png, what buffers and fences did.
+Needs build/v4lfence; ./run builds it.
 """
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -16,9 +19,14 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
-PROGRAM = TOP / "build" / "v4lfence"
+# Another build than the usual one may be tried.
+PROGRAM = (Path(os.environ["V4LFENCE_BUILD"]) / "tools" / "v4lfence"
+           if "V4LFENCE_BUILD" in os.environ else TOP / "build" / "v4lfence")
 VM = TOP / "tests" / "vm" / "vm.py"
-SUCCESS, JOB_FAILED, MACHINE_LACKS = 0, 1, 77
+sys.path.insert(0, str(TOP / "tests" / "suites"))
+import picture  # noqa: E402
+
+SUCCESS, JOB_FAILED, MACHINE_LACKS, INTERRUPTED = 0, 1, 77, 130
 
 # Formats of which a picture can be saved, the ones that cost least first.
 FORMATS = ("YUYV", "UYVY", "NV12", "NM12", "YU12", "RGB3", "XR24", "GREY")
@@ -26,11 +34,38 @@ SIZES = ((640, 360), (640, 480), (320, 180), (320, 240))
 
 # What software emulation holds without a loss.
 VIVID = ["--size", "640x360", "--rate", "25", "--format", "YUYV"]
+# To a display, in a mode that virtio-gpu has.
+SHOWN = ["--size", "640x480", "--rate", "25"]
+# For as long as it takes to picture the screen, which ends it.
+HOLD_S = 300
+VM_TIMEOUT_S = 900  # it is there for hangs
+SHOWS = "stays on screen"
+TRACED_FRAMES = 60
+# Runs the display, traces some of its frames, has the machine's screen pictured while the last one
+# stays there, and ends the display then.
+IN_GUEST = f"""\
+DEVICE=$(ls /dev/video* | head -n 1)
+mkfifo said
+%s 2>said &
+job=$!
+%s --pid $job >&2 &
+tracer=$!
+while IFS= read -r line; do
+    echo "$line" >&2
+    case $line in
+    *"{SHOWS}"*) "$VM_TOOLS/guest/screendump.py" screen >/dev/null; kill -INT $job ;;
+    esac
+done <said
+wait $tracer || echo "the trace ended with $?" >&2
+wait $job
+status=$?
+[ $status -ne {INTERRUPTED} ] || exit 0
+exit $status
+"""
 # A picture to show. Its frames are made by a thread: a machine that forgets this for longer than an
 # interval loses some, which the summary tells, and a few are no failure.
 CAMERA = ["--size", "1280x720", "--rate", "30", "--format", "YUYV"]
 CAMERA_LOST_MAX = 100
-PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 class Steps:
@@ -64,13 +99,14 @@ def parse(arguments):
     return options
 
 
-def capture_devices():
-    """What can be opened here, the best first: hardware, then vivid, then the library's own."""
+def find_device(wanted):
+    """What can be opened here: that one, or the best; None: it is not there, or there is none."""
     found = subprocess.run([PROGRAM, "devices", "--json"], capture_output=True, text=True,
                            check=True)
-    devices = [device for device in json.loads(found.stdout)["devices"]
-               if device["kind"] in ("capture", "capture-mplane") and device["queues"]]
-    return sorted(devices, key=lambda device: (device["virtual"], device["driver"] == "vivid"))
+    told = json.loads(found.stdout)
+    return next((device for device in told["devices"]
+                 if device["path"] == (wanted or told["best"]) and device["queues"]
+                 and device["kind"] in ("capture", "capture-mplane")), None)
 
 
 def fits(size, wanted):
@@ -111,13 +147,27 @@ def run_here(device, options):
     return subprocess.run(command, check=False).returncode
 
 
+def display_command(out, options):
+    return [str(PROGRAM), "display", "$DEVICE", "--card", "virtio_gpu", *SHOWN,
+            "--frames", str(options.frames), "--fences", options.fences, "--hold", str(HOLD_S),
+            "--shot", f"{out}/frame.png", "--report", f"{out}/report.json"]
+
+
+def trace_command(out, options):
+    return [str(PROGRAM), "trace", "--frames", str(min(TRACED_FRAMES, options.frames)),
+            "--picture", f"{out}/timeline.png"]
+
+
 def run_in_vm(options):
-    stream = stream_command("$DEVICE", VIVID, "$OUT", options)
     # Only what the guest has to fill in is left to its shell.
-    words = [word if word.startswith("$") else shlex.quote(word) for word in stream]
-    script = "DEVICE=$(ls /dev/video* | head -n 1); exec " + " ".join(words)
-    modules = "vivid vgem" if options.fences == "vgem" else "vivid"
+    def line(command):
+        return " ".join(f'"{word}"' if "$" in word else shlex.quote(word) for word in command)
+
+    script = IN_GUEST % (line(display_command("$OUT", options)),
+                         line(trace_command("$OUT", options)))
+    modules = "vivid virtio-gpu" + (" vgem" if options.fences == "vgem" else "")
     command = [str(VM), "run", "--kernel", options.kernel, "--modules", modules,
+               "--timeout", str(VM_TIMEOUT_S),
                "--vivid", "n_devs=1 node_types=0x1", "--out", str(options.out),
                "--", "/bin/sh", "-c", script]
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
@@ -137,6 +187,26 @@ def problems(options, kernel_fences, lost_max):
             yield f"broken: {promise['meaning']}: {promise['first_break']}"
     if not report["promises"]:
         yield "nothing was promised"
+    if options.vm:
+        yield from display_problems(report, options, kernel_fences)
+    else:
+        yield from stream_problems(report, options, kernel_fences, lost_max)
+    yield from picture_problems(options)
+
+
+def picture_problems(options):
+    read = {}
+    for name in pictures(options):
+        try:
+            read[name] = picture.read(options.out / name)
+        except (OSError, ValueError) as error:
+            yield f"{name}: {error}"
+    if "screen.png" in read and "frame.png" in read:
+        if problem := picture.same_problem(read["screen.png"], read["frame.png"]):
+            yield f"screen.png is not of the last frame: {problem}"
+
+
+def stream_problems(report, options, kernel_fences, lost_max):
     if report["frames"] != options.frames or report["lost"] > lost_max:
         yield f"{report['frames']} of {options.frames} frames, {report['lost']} lost"
     fences = report["out_fences"]
@@ -144,51 +214,68 @@ def problems(options, kernel_fences, lost_max):
         yield f"{fences['made']} out-fences made, {fences['ended'] + fences['cancelled']} ended"
     if kernel_fences and not fences["made"] == fences["sync_file_info_ok"] > 0:
         yield f"{fences['sync_file_info_ok']} of {fences['made']} out-fences are sync_files"
-    try:
-        picture = (options.out / "frame.png").read_bytes()
-        if not picture.startswith(PNG_START):
-            yield "frame.png is no PNG"
-    except OSError as error:
-        yield f"frame.png: {error}"
+
+
+def display_problems(report, options, kernel_fences):
+    if not report["interrupted"]:
+        yield "the last frame did not stay on screen until the screen was pictured"
+    if report["shown"] != options.frames or report["errors_shown"]:
+        yield (f"{report['shown']} of {options.frames} frames shown, "
+               f"{report['errors_shown']} of them with errors")
+    fences = report["fences"]
+    if kernel_fences and not (fences["pending_at_commit"] and fences["pending_at_qbuf"]):
+        yield f"nobody waited for a fence: {fences['way']}"
+
+
+def pictures(options):
+    return ["frame.png"] + (["screen.png", "timeline.png"] if options.vm else [])
+
+
+def remove_old(options):
+    for name in ("report.json", *pictures(options)):
+        (options.out / name).unlink(missing_ok=True)
 
 
 def main(arguments):
     options = parse(arguments)
-    options.fences = options.fences or ("vgem" if options.vm else "user")
     options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.json", "frame.png"):
-        (options.out / name).unlink(missing_ok=True)
+    remove_old(options)
     if not PROGRAM.exists():
         print(f"{PROGRAM} is not built: ./run builds it.", file=sys.stderr)
         return MACHINE_LACKS
 
     steps = Steps()
-    devices = [] if options.vm else capture_devices()
-    if options.device:
-        devices = [device for device in devices if device["path"] == options.device]
-        if not devices:
-            print(f"{options.device} is no capture device of this machine.", file=sys.stderr)
-            return MACHINE_LACKS
-    if devices:
-        steps.done(f"device: {devices[0]['path']} \"{devices[0]['card']}\""
-                   + (", in this process" if devices[0]["virtual"] else ""))
-        status = run_here(devices[0], options)
-        lost_max = CAMERA_LOST_MAX if devices[0]["virtual"] else 0
-        where = devices[0]["path"]
+    device = None if options.vm else find_device(options.device)
+    if options.device and device is None:
+        print(f"{options.device} is no capture device of this machine.", file=sys.stderr)
+        return MACHINE_LACKS
+    if device is None and not options.vm:
+        options.vm = True
+        remove_old(options)
+    options.fences = options.fences or ("vgem" if options.vm else "user")
+
+    if device:
+        steps.done(f"device: {device['path']} \"{device['card']}\""
+                   + (", in this process" if device["virtual"] else ""))
+        status = run_here(device, options)
+        lost_max = CAMERA_LOST_MAX if device["virtual"] else 0
+        where = device["path"]
     else:
-        steps.done(f"device: vivid on a stock {options.kernel} kernel in QEMU")
+        steps.done(f"device: vivid on a stock {options.kernel} kernel in QEMU, and its display")
         status = run_in_vm(options)
         lost_max = 0
-        where = f"vivid, kernel {options.kernel}"
+        where = f"vivid to virtio-gpu, kernel {options.kernel}"
     steps.done(f"stream: {options.frames} frames from {where}, fences by {options.fences}")
     if status == MACHINE_LACKS:
         return MACHINE_LACKS
 
     found = list(problems(options, options.fences == "vgem", lost_max))
     if status != SUCCESS:
-        found.append(f"the stream ended with exit status {status}")
-    steps.done(f"checked: {options.out}/report.json, {options.out}/frame.png")
+        found.append(f"the job ended with exit status {status}")
+    names = ", ".join(["report.json", *pictures(options)])
+    steps.done(f"checked: {names} in {options.out}"
+               + (", and that screen.png shows frame.png" if options.vm else ""))
     for problem in found:
         print(f"not kept: {problem}", file=sys.stderr)
     print("FAILED" if found else "every promise was checked and held")

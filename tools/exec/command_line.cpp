@@ -11,7 +11,9 @@ namespace v4lfence {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> with_value = {"--virtual", "--wrap", "--fences"};
+constexpr std::array<std::string_view, 9> with_value = {
+    "--virtual", "--wrap", "--fences",                                           // exec
+    "--pid", "--output", "--picture", "--kernel", "--duration", "--frames"};  // trace
 
 }  // namespace
 

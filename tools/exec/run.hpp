@@ -4,21 +4,11 @@
 
 #pragma once
 
-#include <span>
-#include <string>
-#include <vector>
-
+#include "tools/exec/child.hpp"
 #include "tools/exec/device_host.hpp"
-#include "tools/exec/environment.hpp"
 #include "tools/failure.hpp"
 
 namespace v4lfence {
-
-struct ProgramToRun {
-    std::string path;
-    std::span<char*> arguments;  ///< With the name as it was called; NULL behind the last.
-    std::vector<Variable> environment;
-};
 
 /// Returns only if it could not. Failures: NotFound, CannotExecute.
 Failure become(const ProgramToRun& program);

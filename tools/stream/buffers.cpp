@@ -2,10 +2,12 @@
 
 #include "tools/stream/buffers.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/dma-buf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -21,8 +23,8 @@ tl::unexpected<Failure> no_memory_type(const Camera& camera, std::uint32_t memor
     if (code == -EBUSY) {
         return job_failed("the device's buffers are in use: another program is streaming from it.");
     }
-    return machine_lacks(fmt::format("--memory {}: the driver {} gives no such buffers: {}.",
-                                     memory_name(memory), camera.driver(), errno_text(code)));
+    return machine_lacks(fmt::format("the driver {} takes no buffers of the memory {}: {}.",
+                                     camera.driver(), memory_name(memory), errno_text(code)));
 }
 
 }  // namespace
@@ -45,7 +47,22 @@ std::size_t IoctlBuffer::bytes_used(unsigned plane) const {
     return filled.bytesused - std::min(filled.data_offset, filled.bytesused);
 }
 
-Attempt<BufferPool> BufferPool::create(const Camera& camera, std::uint32_t memory, unsigned count) {
+DataOffsets IoctlBuffer::data_offsets() const {
+    DataOffsets offsets{};
+    if (buffer_.type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE) {
+        std::transform(planes_.begin(), planes_.end(), offsets.begin(),
+                       [](const v4l2_plane& plane) { return plane.data_offset; });
+    }
+    return offsets;
+}
+
+std::int64_t IoctlBuffer::timestamp_ns() const {
+    return std::int64_t{buffer_.timestamp.tv_sec} * 1'000'000'000 +
+           std::int64_t{buffer_.timestamp.tv_usec} * 1'000;
+}
+
+Attempt<BufferPool> BufferPool::request(const Camera& camera, std::uint32_t memory,
+                                        unsigned count) {
     v4l2_requestbuffers request{};
     request.count = count;
     request.type = camera.format().type;
@@ -58,18 +75,55 @@ Attempt<BufferPool> BufferPool::create(const Camera& camera, std::uint32_t memor
     for (auto& planes : pool.buffers_) {
         planes.resize(camera.format().planes.size());
     }
+    return pool;
+}
+
+Attempt<BufferPool> BufferPool::create(const Camera& camera, std::uint32_t memory, unsigned count) {
+    auto pool = request(camera, memory, count);
+    if (!pool) {
+        return pool;
+    }
     Attempt<> done;
     if (memory == V4L2_MEMORY_USERPTR) {
-        done = pool.allocate_pages();
+        done = pool->allocate_pages();
     } else if (memory == V4L2_MEMORY_DMABUF) {
-        done = pool.allocate_dma_bufs();
+        done = pool->allocate_dma_bufs();
     } else {
-        for (unsigned index = 0; index < request.count && done; ++index) {
-            done = pool.map_buffer(index);
+        for (unsigned index = 0; index < pool->count() && done; ++index) {
+            done = pool->map_buffer(index);
         }
     }
     if (!done) {
         return tl::unexpected(done.error());
+    }
+    return pool;
+}
+
+Attempt<BufferPool> BufferPool::adopt(const Camera& camera,
+                                      std::vector<std::vector<UniqueFd>> dma_bufs) {
+    auto pool = request(camera, V4L2_MEMORY_DMABUF, static_cast<unsigned>(dma_bufs.size()));
+    if (!pool) {
+        return pool;
+    }
+    if (pool->count() > dma_bufs.size()) {
+        return machine_lacks(fmt::format("the driver {} wants {} buffers and there are {}.",
+                                         camera.driver(), pool->count(), dma_bufs.size()));
+    }
+    for (unsigned index = 0; index < pool->count(); ++index) {
+        for (std::size_t at = 0; at < pool->buffers_[index].size(); ++at) {
+            Plane& plane = pool->buffers_[index][at];
+            plane.dma_buf = std::move(dma_bufs[index][at]);
+            const auto status = sys::fstat(plane.dma_buf.get());
+            plane.size = status ? static_cast<std::size_t>(status->st_size) : 0;
+            if (plane.size < camera.format().planes[at].size) {
+                return machine_lacks(fmt::format(
+                    "a frame of {} bytes does not fit into the {} bytes of a foreign buffer.",
+                    camera.format().planes[at].size, plane.size));
+            }
+            if (auto mapping = Mapping::create(plane.dma_buf.get(), plane.size, 0)) {
+                plane.mapping = std::move(*mapping);
+            }
+        }
     }
     return pool;
 }
@@ -142,6 +196,7 @@ Attempt<> BufferPool::allocate_dma_bufs() {
                                               errno_text(mapping.error().code)));
             }
             planes[plane].mapping = std::move(*mapping);
+            planes[plane].size = size;
             planes[plane].dma_buf = std::move(*memory);
         }
     }
@@ -158,17 +213,26 @@ void BufferPool::attach(unsigned index, IoctlBuffer& argument) const {
         argument->length = static_cast<std::uint32_t>(planes.size());
     }
     for (unsigned plane = 0; plane < planes.size(); ++plane) {
-        const std::span<std::byte> bytes = planes[plane].bytes();
         auto& length = multiplanar ? argument.plane(plane).length : argument->length;
-        length = static_cast<std::uint32_t>(bytes.size());
+        length = static_cast<std::uint32_t>(planes[plane].size);
         if (memory_ == V4L2_MEMORY_DMABUF) {
             (multiplanar ? argument.plane(plane).m.fd : argument->m.fd) =
                 planes[plane].dma_buf.get();
         } else {
             (multiplanar ? argument.plane(plane).m.userptr : argument->m.userptr) =
-                reinterpret_cast<unsigned long>(bytes.data());
+                reinterpret_cast<unsigned long>(planes[plane].bytes().data());
         }
     }
+}
+
+Result<UniqueFd> BufferPool::export_plane(unsigned index, unsigned plane) const {
+    v4l2_exportbuffer request{};
+    request.type = camera_->format().type;
+    request.index = index;
+    request.plane = plane;
+    request.flags = O_CLOEXEC | O_RDWR;
+    V4LFENCE_TRY(camera_->file().ioctl(VIDIOC_EXPBUF, &request));
+    return UniqueFd(request.fd);
 }
 
 void BufferPool::begin_read(unsigned index) const {
@@ -184,9 +248,7 @@ void BufferPool::sync_dma_bufs(unsigned index, std::uint64_t flags) const {
         return;
     }
     for (const Plane& plane : buffers_[index]) {
-        dma_buf_sync request{flags};
-        // Not every exporter has caches to look after.
-        static_cast<void>(sys::ioctl_retry(plane.dma_buf.get(), DMA_BUF_IOCTL_SYNC, &request));
+        sync_dma_buf(plane.dma_buf.get(), flags);
     }
 }
 

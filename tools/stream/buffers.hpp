@@ -30,8 +30,11 @@ public:
     v4l2_buffer* get() { return &buffer_; }
     v4l2_plane& plane(unsigned index) { return planes_[index]; }
 
-    /// Bytes of image data in one plane, as the driver filled it in.
+    /// Bytes of image data in one plane, as the driver filled it in: from its offset on.
     std::size_t bytes_used(unsigned plane) const;
+    /// Zeros where buffers have no planes of their own.
+    DataOffsets data_offsets() const;
+    std::int64_t timestamp_ns() const;
 
 private:
     v4l2_buffer buffer_{};
@@ -43,6 +46,11 @@ class BufferPool {
 public:
     /// Fails with a sentence: the memory type is not there, another program streams.
     static Attempt<BufferPool> create(const Camera& camera, std::uint32_t memory, unsigned count);
+
+    /// Memory of another device, a dma-buf for each plane of each buffer. Where one cannot be
+    /// mapped its plane() is empty. Fails with a sentence.
+    static Attempt<BufferPool> adopt(const Camera& camera,
+                                     std::vector<std::vector<UniqueFd>> dma_bufs);
 
     BufferPool(BufferPool&&) noexcept = default;
     BufferPool& operator=(BufferPool&&) = delete;
@@ -58,6 +66,15 @@ public:
         return buffers_[index][plane].bytes();
     }
 
+    /// A dma-buf of a buffer that the driver allocated (mmap), the caller's. Errors: as
+    /// VIDIOC_EXPBUF.
+    Result<UniqueFd> export_plane(unsigned index, unsigned plane) const;
+
+    /// The dma-buf that a buffer was queued with (dmabuf); borrowed.
+    int dma_buf(unsigned index, unsigned plane) const {
+        return buffers_[index][plane].dma_buf.get();
+    }
+
     /// The CPU reads the buffer between these; only dma-bufs need to know.
     void begin_read(unsigned index) const;
     void end_read(unsigned index) const;
@@ -67,9 +84,9 @@ private:
         void operator()(std::byte* memory) const;
     };
     struct Plane {
-        Mapping mapping;                               ///< mmap, dmabuf
+        Mapping mapping;  ///< mmap, dmabuf; empty where memory of others cannot be mapped
         std::unique_ptr<std::byte, FreeMemory> pages;  ///< userptr
-        std::size_t size = 0;
+        std::size_t size = 0;                          ///< userptr, dmabuf
         UniqueFd dma_buf;
 
         std::span<std::byte> bytes() const {
@@ -79,6 +96,8 @@ private:
 
     BufferPool(const Camera& camera, std::uint32_t memory) : camera_(&camera), memory_(memory) {}
 
+    /// Asks the driver for them; their planes are empty. Fails with a sentence.
+    static Attempt<BufferPool> request(const Camera& camera, std::uint32_t memory, unsigned count);
     Attempt<> map_buffer(unsigned index);
     Attempt<> allocate_pages();
     Attempt<> allocate_dma_bufs();

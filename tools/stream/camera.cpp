@@ -48,58 +48,58 @@ void take_format(CaptureFormat& format, const v4l2_format& agreed) {
     }
 }
 
-void ask_format(v4l2_format& request, bool multiplanar, const StreamChoices& options) {
+void ask_format(v4l2_format& request, bool multiplanar, const FormatWish& wish) {
     if (multiplanar) {
         v4l2_pix_format_mplane& pix = request.fmt.pix_mp;
-        if (options.size) {
-            pix.width = options.size->width;
-            pix.height = options.size->height;
+        if (wish.size) {
+            pix.width = wish.size->width;
+            pix.height = wish.size->height;
         }
-        pix.pixelformat = options.fourcc.value_or(+pix.pixelformat);
+        pix.pixelformat = wish.fourcc.value_or(+pix.pixelformat);
         // The driver's to choose: what is left from the last format would be a minimum.
         std::memset(pix.plane_fmt, 0, sizeof(pix.plane_fmt));
+        pix.plane_fmt[0].bytesperline = wish.stride;
         return;
     }
     v4l2_pix_format& pix = request.fmt.pix;
-    if (options.size) {
-        pix.width = options.size->width;
-        pix.height = options.size->height;
+    if (wish.size) {
+        pix.width = wish.size->width;
+        pix.height = wish.size->height;
     }
-    pix.pixelformat = options.fourcc.value_or(+pix.pixelformat);
-    pix.bytesperline = 0;
+    pix.pixelformat = wish.fourcc.value_or(+pix.pixelformat);
+    pix.bytesperline = wish.stride;
     pix.sizeimage = 0;
 }
 
 }  // namespace
 
-Attempt<Camera> Camera::open(const StreamChoices& options) {
-    auto file =
-        VideoFile::open(options.device, options.raw ? VideoCalls::Plain : VideoCalls::Library);
+Attempt<Camera> Camera::open(const CameraChoices& choices) {
+    auto file = VideoFile::open(choices.device, choices.calls);
     if (!file) {
-        return cannot_open(options.device, file.error().code);
+        return cannot_open(choices.device, file.error().code);
     }
-    Camera camera(std::move(*file));
-    if (auto done = camera.identify(options.device); !done) {
+    Camera camera(std::move(*file), choices);
+    if (auto done = camera.identify(); !done) {
         return tl::unexpected(done.error());
     }
-    if (auto done = camera.agree_format(options); !done) {
+    if (auto done = camera.agree_format({choices.size, choices.fourcc, 0}); !done) {
         return tl::unexpected(done.error());
     }
-    camera.agree_rate(options);
-    if (auto done = camera.run_free(options); !done) {
+    camera.agree_rate();
+    if (auto done = camera.run_free(); !done) {
         return tl::unexpected(done.error());
     }
-    if (auto done = camera.choose_fences(options); !done) {
+    if (auto done = camera.choose_fences(); !done) {
         return tl::unexpected(done.error());
     }
     return camera;
 }
 
-Attempt<> Camera::identify(const std::string& path) {
+Attempt<> Camera::identify() {
     v4l2_capability capability{};
     if (const auto asked = file_.ioctl(VIDIOC_QUERYCAP, &capability); !asked) {
         return wrong_usage(
-            fmt::format("{} is not a V4L2 device: {}.", path, errno_text(asked.error().code)));
+            fmt::format("{} is not a V4L2 device: {}.", device(), errno_text(asked.error().code)));
     }
     card_ = field_text(capability.card);
     driver_ = field_text(capability.driver);
@@ -113,47 +113,77 @@ Attempt<> Camera::identify(const std::string& path) {
         format_.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
     } else {
         return wrong_usage(fmt::format(
-            "{} ({}) captures no video. `v4lfence devices` shows the kind of each device.", path,
-            card_));
+            "{} ({}) captures no video. `v4lfence devices` shows the kind of each device.",
+            device(), card_));
     }
     if ((caps & V4L2_CAP_STREAMING) == 0) {
-        return wrong_usage(
-            fmt::format("{} ({}) can only be read(), it has no buffers to queue.", path, card_));
+        return wrong_usage(fmt::format("{} ({}) can only be read(), it has no buffers to queue.",
+                                       device(), card_));
     }
     return {};
 }
 
-Attempt<> Camera::agree_format(const StreamChoices& options) {
+Attempt<> Camera::agree_format(const FormatWish& wish) {
     v4l2_format request{};
     request.type = format_.type;
     if (const auto asked = file_.ioctl(VIDIOC_G_FMT, &request); !asked) {
-        return job_failed(fmt::format("{} does not tell its format: {}.", options.device,
+        return job_failed(fmt::format("{} does not tell its format: {}.", device(),
                                       errno_text(asked.error().code)));
     }
-    if (options.size || options.fourcc) {
-        ask_format(request, format_.multiplanar(), options);
+    if (wish.size || wish.fourcc || wish.stride != 0) {
+        ask_format(request, format_.multiplanar(), wish);
         if (const auto set = file_.ioctl(VIDIOC_S_FMT, &request); !set) {
-            return job_failed(fmt::format(
-                "{} refused the format: {}.{}", options.device, errno_text(set.error().code),
-                set.error().code == -EBUSY ? " Another program is using it." : ""));
+            return job_failed(
+                fmt::format("{} refused the format: {}.{}", device(), errno_text(set.error().code),
+                            set.error().code == -EBUSY ? " Another program is using it." : ""));
         }
     }
     take_format(format_, request);
-    if (options.fourcc && *options.fourcc != format_.fourcc) {
+    if (wish.fourcc && *wish.fourcc != format_.fourcc) {
         return machine_lacks(fmt::format(
             "{} does not have the format {} (it offers {} instead). `v4lfence devices {}` lists "
             "its formats.",
-            options.device, fourcc_text(*options.fourcc), fourcc_text(format_.fourcc),
-            options.device));
+            device(), fourcc_text(*wish.fourcc), fourcc_text(format_.fourcc), device()));
     }
     return {};
 }
 
-void Camera::agree_rate(const StreamChoices& options) {
+Attempt<> Camera::change_format(const FormatWish& wish) {
+    auto agreed = agree_format(wish);
+    if (agreed) {
+        agree_rate();
+    }
+    return agreed;
+}
+
+std::vector<std::uint32_t> Camera::formats() const {
+    std::vector<std::uint32_t> list;
+    v4l2_fmtdesc entry{};
+    entry.type = format_.type;
+    while (file_.ioctl(VIDIOC_ENUM_FMT, &entry)) {
+        list.push_back(entry.pixelformat);
+        ++entry.index;
+    }
+    return list;
+}
+
+std::vector<ImageSize> Camera::sizes() const {
+    std::vector<ImageSize> list;
+    v4l2_frmsizeenum entry{};
+    entry.pixel_format = format_.fourcc;
+    while (file_.ioctl(VIDIOC_ENUM_FRAMESIZES, &entry) &&
+           entry.type == V4L2_FRMSIZE_TYPE_DISCRETE) {
+        list.push_back({entry.discrete.width, entry.discrete.height});
+        ++entry.index;
+    }
+    return list;
+}
+
+void Camera::agree_rate() {
     v4l2_streamparm parameters{};
     parameters.type = format_.type;
     v4l2_fract& interval = parameters.parm.capture.timeperframe;
-    const auto& wanted = options.rate.per_second;
+    const auto& wanted = choices_.rate.per_second;
     if (wanted) {
         constexpr std::uint32_t precision = 1000;
         interval.numerator = precision;
@@ -165,52 +195,62 @@ void Camera::agree_rate(const StreamChoices& options) {
     }
 }
 
-Attempt<> Camera::run_free(const StreamChoices& options) const {
+Attempt<> Camera::run_free() const {
     const auto id = find_control("Free Running");
-    if (!id && options.rate.free_running) {
+    if (!id && choices_.rate.free_running) {
         return wrong_usage(fmt::format(
             "--rate free: {} (driver {}) cannot run free, only a virtual camera can. Give a number "
             "of frames a second, or take virtual:camera.",
-            options.device, driver_));
+            device(), driver_));
     }
     if (!id) {
         return {};
     }
     v4l2_control control{};
     control.id = *id;
-    control.value = options.rate.free_running ? 1 : 0;
+    control.value = choices_.rate.free_running ? 1 : 0;
     if (const auto set = file_.ioctl(VIDIOC_S_CTRL, &control); !set) {
-        return job_failed(fmt::format("--rate: {} refused it: {}.", options.device,
-                                      errno_text(set.error().code)));
+        return job_failed(
+            fmt::format("--rate: {} refused it: {}.", device(), errno_text(set.error().code)));
     }
     return {};
 }
 
-Attempt<> Camera::choose_fences(const StreamChoices& options) {
-    if (!options.fenced()) {
+Attempt<> Camera::choose_fences() {
+    if (!choices_.fenced) {
         return {};
     }
-    if (options.provider && v4lfence_set_provider(file_.fd(), options.provider->c_str()) < 0) {
+    const auto& provider = choices_.provider;
+    if (provider && v4lfence_set_provider(file_.fd(), provider->c_str()) < 0) {
         const int code = errno;
         if (code == EINVAL) {
             return wrong_usage(fmt::format(
                 "--fences {}: there is no such provider. It is auto, user, eventfd, vgem or "
                 "sw_sync.",
-                *options.provider));
+                *provider));
         }
-        const char* reason = v4lfence_provider_reason(options.provider->c_str());
-        return machine_lacks(fmt::format("--fences {}: {}", *options.provider,
+        const char* reason = v4lfence_provider_reason(provider->c_str());
+        return machine_lacks(fmt::format("--fences {}: {}", *provider,
                                          reason != nullptr ? reason : errno_text(code)));
     }
-    if (options.deadline_ms != 0 && v4lfence_set_deadline(file_.fd(), options.deadline_ms) < 0) {
-        return job_failed(
-            fmt::format("--deadline {}: {}.", options.deadline_ms, errno_text(errno)));
+    const unsigned deadline_ms = choices_.deadline_ms;
+    if (deadline_ms != 0 && v4lfence_set_deadline(file_.fd(), deadline_ms) < 0) {
+        return job_failed(fmt::format("--deadline {}: {}.", deadline_ms, errno_text(errno)));
     }
     auto queried = query_fences();
     if (!queried) {
         return tl::unexpected(queried.error());
     }
     fences_ = std::move(*queried);
+    if (choices_.fence_names && !fences_.kernel_waitable) {
+        return wrong_usage(fmt::format(
+            "--fence-names: fences of {} have no names, only those of vgem and sw_sync have: add "
+            "--fences vgem.",
+            fences_.provider));
+    }
+    if (choices_.fence_names && v4lfence_set_fence_names(file_.fd(), 1) < 0) {
+        return job_failed(fmt::format("--fence-names: {}.", errno_text(errno)));
+    }
     return {};
 }
 

@@ -9,9 +9,7 @@
 
 namespace v4lfence {
 
-namespace {
-
-const char* state_text(int fence_fd) {
+const char* fence_state_text(int fence_fd) {
     v4lfence_fence_result status{};
     if (v4lfence_fence_status(fence_fd, &status) < 0) {
         return "cannot be read";
@@ -26,12 +24,14 @@ const char* state_text(int fence_fd) {
     }
 }
 
+namespace {
+
 std::string waits_for(const QueuedBuffer& buffer, unsigned chain_depth) {
     const bool timed = static_cast<bool>(buffer.own_in_fence);
     const std::string whose =
         timed ? "a fence of the timer"
               : fmt::format("the out-fence of frame {}", buffer.number - chain_depth);
-    return fmt::format("held, it waits for {}, which {}", whose, state_text(buffer.in_fence));
+    return fmt::format("held, it waits for {}, which {}", whose, fence_state_text(buffer.in_fence));
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ std::string diagnose(const Camera& camera, std::uint32_t memory,
         }
         text += fmt::format("  buffer {} (frame {}): {}", index, buffer.number, state);
         if (buffer.queued && buffer.out_fence >= 0) {
-            text += fmt::format("; its out-fence {}", state_text(buffer.out_fence));
+            text += fmt::format("; its out-fence {}", fence_state_text(buffer.out_fence));
         }
         text += index + 1 < buffers.size() ? "\n" : "";
     }
@@ -70,11 +70,12 @@ std::string expiry_text(const v4lfence_expiry& expiry) {
     if (expiry.timeline_name[0] != '\0') {
         whose += fmt::format(" {}", expiry.timeline_name);
     }
-    return fmt::format(
-        "{} fences; the last was of buffer {}, {:.0f} ms after its QBUF, by {}{}", expiry.count,
-        expiry.index, double(expiry.expired_at_ns - expiry.queued_at_ns) / 1e6,
-        expiry.bound != 0 ? "the bound of its out-fence" : "the deadline of its in-fence",
-        whose.empty() ? "" : fmt::format(" ({})", whose));
+    return fmt::format("{} fence{}; the last was of buffer {}, {:.0f} ms after its QBUF, by {}{}",
+                       expiry.count, expiry.count == 1 ? "" : "s", expiry.index,
+                       double(expiry.expired_at_ns - expiry.queued_at_ns) / 1e6,
+                       expiry.bound != 0 ? "the bound of its out-fence"
+                                         : "the deadline of its in-fence",
+                       whose.empty() ? "" : fmt::format(" ({})", whose));
 }
 
 }  // namespace v4lfence

@@ -19,6 +19,9 @@ struct QueuedBuffer;
 std::string diagnose(const Camera& camera, std::uint32_t memory,
                      std::span<const QueuedBuffer> buffers, unsigned chain_depth);
 
+/// "is pending", "has ended", ...
+const char* fence_state_text(int fence_fd);
+
 /// Which fence was given up on; empty when none was.
 std::string expiry_text(const v4lfence_expiry& expiry);
 

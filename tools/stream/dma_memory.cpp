@@ -6,6 +6,7 @@
 #include <drm_mode.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
 #include <unistd.h>
@@ -113,6 +114,11 @@ Attempt<std::unique_ptr<DmaMemory>> DmaMemory::open() {
         "--memory dmabuf: this machine gives no dma-buf memory: neither /dev/dma_heap/system nor "
         "/dev/udmabuf nor a DRM device under /dev/dri can be used. `modprobe udmabuf` or `modprobe "
         "vgem` provides one.");
+}
+
+void sync_dma_buf(int dma_buf, std::uint64_t flags) {
+    dma_buf_sync request{flags};
+    static_cast<void>(sys::ioctl_retry(dma_buf, DMA_BUF_IOCTL_SYNC, &request));
 }
 
 }  // namespace v4lfence

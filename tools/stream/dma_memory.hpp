@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -25,5 +26,9 @@ public:
     /// device.
     static Attempt<std::unique_ptr<DmaMemory>> open();
 };
+
+/// The CPU reads or writes a dma-buf between two of these: DMA_BUF_SYNC_* of linux/dma-buf.h. Not
+/// every exporter has caches to look after.
+void sync_dma_buf(int dma_buf, std::uint64_t flags);
 
 }  // namespace v4lfence

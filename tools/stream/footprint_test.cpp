@@ -6,6 +6,7 @@
 
 #include "tools/stream/footprint.hpp"
 #include "v4lfence/base/syscall.hpp"
+#include "v4lfence/base/trace_board.hpp"
 
 namespace v4lfence {
 namespace {
@@ -20,6 +21,18 @@ TEST(Footprint, counts_what_is_held) {
     EXPECT_EQ(after.descriptors, before.descriptors + 2);
     EXPECT_GE(after.resident_kib, before.resident_kib + more / 1024 / 2);
     EXPECT_EQ(touched.back(), 1);
+}
+
+TEST(Footprint, leaves_out_the_trace_board) {
+    const auto board = TraceBoard::create();
+    ASSERT_TRUE(board);
+    auto source = (*board)->add_source(1, "camera");
+    source.record({});
+    const Footprint before = measure_footprint();
+    for (std::uint64_t record = 0; record < trace_records_max; ++record) {
+        source.record({});
+    }
+    EXPECT_LT(measure_footprint().resident_kib, before.resident_kib + 256);
 }
 
 }  // namespace

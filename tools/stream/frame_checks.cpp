@@ -4,9 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
 #include "tools/stream/poison.hpp"
 #include "tools/stream/stamp_checks.hpp"
 
@@ -28,18 +25,10 @@ PixelCheck recognise_picture(PixelCheck choice, const Camera& camera) {
 FrameChecks::FrameChecks(const StreamChoices& options, const Camera& camera, const BufferPool& pool,
                          Promises& promises, StreamCounters& counters)
     : camera_(camera), pool_(pool), promises_(promises), numbers_(promises, counters, pool.count()),
-      pixels_(recognise_picture(options.pixels, camera)) {
-    for (const PlaneLayout& plane : camera.format().planes) {
-        strides_.push_back(plane.stride);
-    }
-    const std::uint32_t fourcc = camera.format().fourcc;
-    if (fourcc == V4L2_PIX_FMT_MJPEG || fourcc == V4L2_PIX_FMT_JPEG) {
-        jpeg_.emplace(camera.format().size);
-    }
+      pixels_(recognise_picture(options.pixels, camera)), viewer_(camera.format(), pool) {
     // Nothing in a format that is not understood can be recognised, unless that was asked for.
-    const bool shown = jpeg_ || raw_view(0);
     if (options.pixels == PixelCheck::Auto &&
-        !(shown && (can_show_colour() || pixels_ != PixelCheck::Bars))) {
+        !(viewer_.can_view() && (viewer_.has_colour() || pixels_ != PixelCheck::Bars))) {
         pixels_ = PixelCheck::None;
     }
     promises.make(PromiseId::NoErrors);
@@ -67,9 +56,15 @@ void FrameChecks::prepare(unsigned index) {
     if (pool_.memory() == V4L2_MEMORY_DMABUF) {
         return;
     }
-    for (unsigned plane = 0; plane < strides_.size(); ++plane) {
-        write_poison(pool_.plane(index, plane).first(camera_.format().planes[plane].size));
+    for (unsigned plane = 0; plane < camera_.format().planes.size(); ++plane) {
+        write_poison(image(index, plane, offsets_));
     }
+}
+
+std::span<std::byte> FrameChecks::image(unsigned index, unsigned plane,
+                                        const DataOffsets& offsets) const {
+    const std::size_t size = camera_.format().planes[plane].size;
+    return picture_bytes(pool_.plane(index, plane).first(size), offsets[plane]);
 }
 
 void FrameChecks::check(const TakenFrame& frame) {
@@ -93,11 +88,12 @@ void FrameChecks::check(const TakenFrame& frame) {
 
 void FrameChecks::check_memory(const TakenFrame& frame) {
     bool poison_left = false;
-    for (unsigned plane = 0; plane < strides_.size(); ++plane) {
-        const std::size_t size = camera_.format().planes[plane].size;
-        const std::size_t used = plane == 0 ? frame.bytes_used : size;
-        poison_left |= finds_poison(pool_.plane(frame.index, plane).first(size), used);
+    for (unsigned plane = 0; plane < camera_.format().planes.size(); ++plane) {
+        const auto written = image(frame.index, plane, frame.data_offsets);
+        const std::size_t used = plane == 0 ? frame.bytes_used : written.size();
+        poison_left |= finds_poison(written, used);
     }
+    offsets_ = frame.data_offsets;
     promises_.check(PromiseId::MemoryWritten, !poison_left, [&] {
         return fmt::format("frame {} (buffer {}) still holds bytes written before it was queued",
                            frame.number, frame.index);
@@ -125,28 +121,6 @@ void FrameChecks::check_picture(const TakenFrame& frame) {
                                     frame.sequence, *number)
                       : fmt::format("frame {} shows no number", frame.number);
     });
-}
-
-bool FrameChecks::can_show_colour() const {
-    const auto image = raw_view(0);
-    return jpeg_ || (image && image->has_colour());
-}
-
-std::optional<ImageView> FrameChecks::view(const TakenFrame& frame) {
-    if (!jpeg_) {
-        return raw_view(frame.index);
-    }
-    const auto plane = pool_.plane(frame.index, 0);
-    return jpeg_->read(plane.first(std::min(frame.bytes_used, plane.size())));
-}
-
-std::optional<ImageView> FrameChecks::raw_view(unsigned index) const {
-    std::array<std::span<const std::byte>, VIDEO_MAX_PLANES> planes;
-    for (unsigned plane = 0; plane < strides_.size(); ++plane) {
-        planes[plane] = pool_.plane(index, plane);
-    }
-    return ImageView::create(camera_.format().fourcc, camera_.format().size,
-                             std::span(planes).first(strides_.size()), strides_);
 }
 
 }  // namespace v4lfence

@@ -5,12 +5,14 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "tools/stream/buffers.hpp"
-#include "tools/stream/jpeg_reader.hpp"
+#include "tools/stream/frame_viewer.hpp"
 #include "tools/stream/number_checks.hpp"
 #include "tools/stream/options.hpp"
 #include "tools/stream/picture.hpp"
@@ -35,21 +37,23 @@ public:
     const std::vector<std::uint64_t>& outstanding() const { return numbers_.outstanding(); }
 
     /// Good until the next call. Empty when the format is not one that can be shown.
-    std::optional<ImageView> view(const TakenFrame& frame);
+    std::optional<ImageView> view(const TakenFrame& frame) {
+        return viewer_.view(frame.index, frame.bytes_used, frame.data_offsets);
+    }
 
 private:
+    /// What the format says that a picture takes of a plane.
+    std::span<std::byte> image(unsigned index, unsigned plane, const DataOffsets& offsets) const;
     void check_memory(const TakenFrame& frame);
     void check_picture(const TakenFrame& frame);
-    std::optional<ImageView> raw_view(unsigned index) const;
-    bool can_show_colour() const;
 
     const Camera& camera_;
     const BufferPool& pool_;
     Promises& promises_;
     NumberChecks numbers_;
     PixelCheck pixels_;
-    std::vector<std::uint32_t> strides_;
-    std::optional<JpegReader> jpeg_;  ///< Of a format that needs it.
+    DataOffsets offsets_{};  ///< Of the last frame: the next is likely to begin there.
+    FrameViewer viewer_;
 };
 
 /// What `Auto` means for this camera.

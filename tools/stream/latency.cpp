@@ -16,8 +16,8 @@ std::optional<LatencySummary> LatencySamples::summary() const {
         const std::size_t rank = (sorted.size() * percent + 99) / 100;
         return sorted[rank - 1];
     };
-    return LatencySummary{sorted.size(), percentile(50), percentile(90), percentile(99),
-                          sorted.back()};
+    return LatencySummary{sorted.size(),  percentile(50), percentile(90),
+                          percentile(95), percentile(99), sorted.back()};
 }
 
 }  // namespace v4lfence

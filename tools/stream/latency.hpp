@@ -16,6 +16,7 @@ struct LatencySummary {
     std::size_t count = 0;
     std::int64_t p50 = 0;
     std::int64_t p90 = 0;
+    std::int64_t p95 = 0;
     std::int64_t p99 = 0;
     std::int64_t max = 0;
 };

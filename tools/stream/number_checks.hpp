@@ -21,7 +21,8 @@ struct TakenFrame {
     std::uint32_t sequence = 0;
     std::int64_t timestamp_ns = 0;
     bool error = false;
-    std::size_t bytes_used = 0;  ///< Of the first plane.
+    std::size_t bytes_used = 0;  ///< Of the first plane, from its offset on.
+    DataOffsets data_offsets{};
 };
 
 class NumberChecks {

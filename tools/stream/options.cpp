@@ -6,8 +6,10 @@
 #include <linux/videodev2.h>
 
 #include <charconv>
+#include <iterator>
 
 #include "tools/video/names.hpp"
+#include "v4lfence/v4lfence.h"
 
 namespace v4lfence {
 
@@ -20,6 +22,36 @@ std::optional<unsigned> number_from(std::string_view text) {
         return std::nullopt;
     }
     return value;
+}
+
+/// By their flags.
+constexpr const char* implicit_names[] = {"none", "in", "out", "both"};
+static_assert(V4LFENCE_IMPLICIT_IN == 1 && V4LFENCE_IMPLICIT_OUT == 2);
+
+/// Fences in dma-bufs, with the other choices.
+Attempt<> settle_implicit(StreamChoices& options) {
+    if (options.implicit == 0) {
+        return {};
+    }
+    if (options.memory == V4L2_MEMORY_USERPTR) {
+        return wrong_usage(
+            "--implicit: buffers of the memory userptr have no dma-bufs, where such fences lie. "
+            "Choose --memory mmap or dmabuf.");
+    }
+    if ((options.implicit & V4LFENCE_IMPLICIT_IN) != 0 &&
+        options.in_fence.mode == InFenceMode::None) {
+        return wrong_usage(
+            "--implicit in puts the in-fences into the dma-bufs, and there are none: add "
+            "--in-fence timer or --in-fence chain.");
+    }
+    if (options.provider.value_or("vgem") != "vgem") {
+        return wrong_usage(fmt::format(
+            "--implicit with --fences {}: only the kernel's fences go into dma-bufs. Leave out "
+            "--fences, or choose vgem.",
+            *options.provider));
+    }
+    options.provider = "vgem";
+    return {};
 }
 
 }  // namespace
@@ -104,6 +136,15 @@ Attempt<DelayRange> parse_delays(std::string_view text) {
         fmt::format("--timer-ms {}: give it as MIN..MAX in milliseconds, such as 5..60.", text));
 }
 
+Attempt<unsigned> parse_implicit(std::string_view text) {
+    for (unsigned implicit = 0; implicit < std::size(implicit_names); ++implicit) {
+        if (text == implicit_names[implicit]) {
+            return implicit;
+        }
+    }
+    return wrong_usage(fmt::format("--implicit {}: it is none, in, out or both.", text));
+}
+
 Attempt<PixelCheck> parse_pixels(std::string_view text) {
     if (text == "auto") {
         return PixelCheck::Auto;
@@ -133,12 +174,15 @@ Attempt<> settle_options(StreamChoices& options) {
     if (options.raw && options.fenced()) {
         return wrong_usage(
             "--raw is the same loop without v4lfence, so it takes no --in-fence, --out-fence, "
-            "--fences or --deadline. Leave those out, or --raw.");
+            "--fences, --implicit or --deadline. Leave those out, or --raw.");
     }
     if (options.deadline_ms != 0 && options.in_fence.mode == InFenceMode::None) {
         return wrong_usage(
             "--deadline limits how long a buffer waits for its in-fence, and there is none: add "
             "--in-fence timer or --in-fence chain.");
+    }
+    if (options.fence_names && !options.out_fence && options.in_fence.mode != InFenceMode::Chain) {
+        return wrong_usage("--fence-names names out-fences, and there are none: add --out-fence.");
     }
     if (options.frames == 0) {
         return wrong_usage("--frames 0: at least one frame is needed to check anything.");
@@ -146,7 +190,11 @@ Attempt<> settle_options(StreamChoices& options) {
     if (options.in_fence.mode == InFenceMode::Chain) {
         options.out_fence = true;
     }
-    return {};
+    return settle_implicit(options);
+}
+
+const char* implicit_name(unsigned implicit) {
+    return implicit_names[implicit];
 }
 
 const char* in_fence_name(InFenceMode mode) {

@@ -16,6 +16,8 @@ namespace v4lfence {
 struct ImageSize {
     std::uint32_t width = 0;
     std::uint32_t height = 0;
+
+    bool operator==(const ImageSize&) const = default;
 };
 
 /// What each QBUF waits for.
@@ -61,7 +63,9 @@ struct StreamChoices {
     InFenceChoice in_fence;
     bool out_fence = false;
     std::optional<std::string> provider;
+    unsigned implicit = 0;     ///< V4LFENCE_IMPLICIT_*
     unsigned deadline_ms = 0;  ///< 0: none.
+    bool fence_names = false;
     DelayRange timer = {5, 60};
     std::uint64_t seed = 1;
     PixelCheck pixels = PixelCheck::Auto;
@@ -73,7 +77,8 @@ struct StreamChoices {
     bool json = false;
 
     bool fenced() const {
-        return in_fence.mode != InFenceMode::None || out_fence || provider || deadline_ms != 0;
+        return in_fence.mode != InFenceMode::None || out_fence || provider || implicit != 0 ||
+               deadline_ms != 0;
     }
 };
 
@@ -82,11 +87,16 @@ Attempt<std::uint32_t> parse_fourcc(std::string_view text);
 Attempt<RateChoice> parse_rate(std::string_view text);
 Attempt<std::uint32_t> parse_memory(std::string_view text);
 Attempt<InFenceChoice> parse_in_fence(std::string_view text);
+Attempt<unsigned> parse_implicit(std::string_view text);
 Attempt<DelayRange> parse_delays(std::string_view text);
 Attempt<PixelCheck> parse_pixels(std::string_view text);
 
-/// Choices that contradict each other. A chain implies out-fences: sets `out_fence`.
+/// Choices that contradict each other. A chain implies out-fences: sets `out_fence`; fences in
+/// dma-bufs are the kernel's: sets `provider`.
 Attempt<> settle_options(StreamChoices& options);
+
+/// "none", "in", "out", "both".
+const char* implicit_name(unsigned implicit);
 
 /// "none", "timer", "chain".
 const char* in_fence_name(InFenceMode mode);

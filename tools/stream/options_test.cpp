@@ -101,6 +101,43 @@ TEST(Options, deadline_needs_something_to_wait_for) {
     EXPECT_TRUE(settle_options(choices));
 }
 
+TEST(Options, names_need_out_fences) {
+    StreamChoices choices;
+    choices.fence_names = true;
+    expect_refused(settle_options(choices));
+    choices.out_fence = true;
+    EXPECT_TRUE(settle_options(choices));
+    choices.out_fence = false;
+    choices.in_fence.mode = InFenceMode::Chain;
+    EXPECT_TRUE(settle_options(choices));
+}
+
+TEST(Options, fences_in_dma_bufs_are_the_kernels) {
+    StreamChoices choices;
+    choices.memory = V4L2_MEMORY_MMAP;
+    choices.implicit = *parse_implicit("out");
+    ASSERT_TRUE(settle_options(choices));
+    EXPECT_EQ(choices.provider, "vgem");
+    EXPECT_TRUE(choices.fenced());
+    ASSERT_TRUE(settle_options(choices));
+    choices.provider = "user";
+    expect_refused(settle_options(choices));
+    choices.provider.reset();
+    choices.memory = V4L2_MEMORY_USERPTR;
+    expect_refused(settle_options(choices));
+}
+
+TEST(Options, in_fences_in_dma_bufs_have_to_come_from_somewhere) {
+    StreamChoices choices;
+    choices.memory = V4L2_MEMORY_DMABUF;
+    choices.implicit = *parse_implicit("both");
+    expect_refused(settle_options(choices));
+    choices.in_fence.mode = InFenceMode::Timer;
+    EXPECT_TRUE(settle_options(choices));
+    EXPECT_EQ(parse_implicit("none"), 0U);
+    expect_refused(parse_implicit("all"));
+}
+
 TEST(Options, chain_asks_for_out_fences) {
     StreamChoices choices;
     choices.in_fence.mode = InFenceMode::Chain;

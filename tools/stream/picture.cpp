@@ -12,10 +12,12 @@ namespace v4lfence {
 namespace {
 
 enum class Family : std::uint8_t {
-    Packed,      ///< One group of bytes for each pixel.
-    Packed422,   ///< Four bytes for two pixels.
-    SemiPlanar,  ///< Luma, then interleaved chroma of 2x2 pixels.
-    Planar,      ///< Luma, then two planes of chroma of 2x2 pixels.
+    Packed,         ///< One group of bytes for each pixel.
+    Packed422,      ///< Four bytes for two pixels.
+    Packed565,      ///< Two bytes for each pixel.
+    SemiPlanar,     ///< Luma, then interleaved chroma of 2x2 pixels.
+    SemiPlanar422,  ///< ... of 2x1 pixels.
+    Planar,         ///< Luma, then two planes of chroma of 2x2 pixels.
 };
 
 constexpr std::uint32_t square_size = 8;
@@ -48,11 +50,16 @@ constexpr FormatRule rules[] = {
     {V4L2_PIX_FMT_NV12M, Family::SemiPlanar, 1, {0, 0, 1}},
     {V4L2_PIX_FMT_NV21, Family::SemiPlanar, 1, {0, 1, 0}},
     {V4L2_PIX_FMT_NV21M, Family::SemiPlanar, 1, {0, 1, 0}},
+    {V4L2_PIX_FMT_NV16, Family::SemiPlanar422, 1, {0, 0, 1}},
+    {V4L2_PIX_FMT_NV16M, Family::SemiPlanar422, 1, {0, 0, 1}},
+    {V4L2_PIX_FMT_NV61, Family::SemiPlanar422, 1, {0, 1, 0}},
+    {V4L2_PIX_FMT_NV61M, Family::SemiPlanar422, 1, {0, 1, 0}},
     {V4L2_PIX_FMT_YUV420, Family::Planar, 1, {0, 1, 2}},
     {V4L2_PIX_FMT_YUV420M, Family::Planar, 1, {0, 1, 2}},
     {V4L2_PIX_FMT_YVU420, Family::Planar, 1, {0, 2, 1}},
     {V4L2_PIX_FMT_YVU420M, Family::Planar, 1, {0, 2, 1}},
     {V4L2_PIX_FMT_GREY, Family::Packed, 1, {0, 0, 0}},
+    {V4L2_PIX_FMT_RGB565, Family::Packed565, 2, {0, 0, 0}},
     {V4L2_PIX_FMT_RGB24, Family::Packed, 3, {0, 1, 2}},
     {V4L2_PIX_FMT_BGR24, Family::Packed, 3, {2, 1, 0}},
     {V4L2_PIX_FMT_XBGR32, Family::Packed, 4, {2, 1, 0}},
@@ -67,14 +74,22 @@ constexpr FormatRule rules[] = {
     {V4L2_PIX_FMT_BGRA32, Family::Packed, 4, {3, 2, 1}},
 };
 
+const FormatRule* find_rule(std::uint32_t fourcc) {
+    const auto* rule = std::find_if(std::begin(rules), std::end(rules),
+                                    [&](const auto& entry) { return entry.fourcc == fourcc; });
+    return rule == std::end(rules) ? nullptr : rule;
+}
+
 unsigned component_count(Family family) {
     switch (family) {
     case Family::SemiPlanar:
+    case Family::SemiPlanar422:
         return 2;
     case Family::Planar:
         return 3;
     case Family::Packed:
     case Family::Packed422:
+    case Family::Packed565:
         break;
     }
     return 1;
@@ -88,7 +103,20 @@ std::size_t row_bytes(const FormatRule& rule, unsigned component, std::uint32_t 
         return std::size_t{width} * rule.group;
     }
     const std::size_t pairs = (width + 1) / 2;
-    return rule.family == Family::SemiPlanar ? pairs * 2 : pairs;
+    return rule.family == Family::Planar ? pairs : pairs * 2;
+}
+
+std::size_t row_count(const FormatRule& rule, unsigned component, std::uint32_t height) {
+    const bool whole = component == 0 || rule.family == Family::SemiPlanar422;
+    return whole ? height : (height + 1) / 2;
+}
+
+/// The upper bits again as the lower ones, so that white is white.
+Rgb rgb_from_565(int word) {
+    const auto wide = [](int value, unsigned bits) {
+        return static_cast<std::uint8_t>(value << (8 - bits) | value >> (2 * bits - 8));
+    };
+    return {wide(word >> 11 & 0x1f, 5), wide(word >> 5 & 0x3f, 6), wide(word & 0x1f, 5)};
 }
 
 bool near(const Rgb& first, const Rgb& second) {
@@ -103,9 +131,8 @@ bool near(const Rgb& first, const Rgb& second) {
 std::optional<ImageView> ImageView::create(std::uint32_t fourcc, ImageSize size,
                                            std::span<const std::span<const std::byte>> planes,
                                            std::span<const std::uint32_t> strides) {
-    const auto* rule = std::find_if(std::begin(rules), std::end(rules),
-                                    [&](const auto& entry) { return entry.fourcc == fourcc; });
-    if (rule == std::end(rules) || planes.empty() || strides.size() < planes.size()) {
+    const FormatRule* rule = find_rule(fourcc);
+    if (rule == nullptr || planes.empty() || strides.size() < planes.size()) {
         return std::nullopt;
     }
     ImageView view(*rule, size);
@@ -113,7 +140,7 @@ std::optional<ImageView> ImageView::create(std::uint32_t fourcc, ImageSize size,
     std::size_t offset = 0;
     for (unsigned component = 0; component < component_count(rule->family); ++component) {
         const std::size_t row = row_bytes(*rule, component, size.width);
-        const std::size_t rows = component == 0 ? size.height : (size.height + 1) / 2;
+        const std::size_t rows = row_count(*rule, component, size.height);
         std::size_t stride = strides[plane];
         // Components that share a plane share its bytesperline, which is that of the luma.
         if (component > 0 && planes.size() == 1 && rule->family == Family::Planar) {
@@ -132,6 +159,10 @@ std::optional<ImageView> ImageView::create(std::uint32_t fourcc, ImageSize size,
         }
     }
     return view;
+}
+
+bool ImageView::knows(std::uint32_t fourcc) {
+    return find_rule(fourcc) != nullptr;
 }
 
 bool ImageView::has_colour() const {
@@ -156,10 +187,16 @@ Rgb ImageView::pixel(std::uint32_t x, std::uint32_t y) const {
         return rgb_from_yuv(luma(x, y), byte(0, group + position[1], y),
                             byte(0, group + position[2], y));
     }
-    case Family::SemiPlanar: {
+    case Family::Packed565: {
+        const std::size_t group = std::size_t{x} * rule_->group;
+        return rgb_from_565(byte(0, group, y) | byte(0, group + 1, y) << 8);
+    }
+    case Family::SemiPlanar:
+    case Family::SemiPlanar422: {
         const std::size_t pair = std::size_t{x / 2} * 2;
-        return rgb_from_yuv(luma(x, y), byte(1, pair + position[1], y / 2),
-                            byte(1, pair + position[2], y / 2));
+        const std::size_t row = rule_->family == Family::SemiPlanar ? y / 2 : y;
+        return rgb_from_yuv(luma(x, y), byte(1, pair + position[1], row),
+                            byte(1, pair + position[2], row));
     }
     case Family::Planar:
         return rgb_from_yuv(luma(x, y), byte(position[1], x / 2, y / 2),
@@ -169,7 +206,7 @@ Rgb ImageView::pixel(std::uint32_t x, std::uint32_t y) const {
 }
 
 std::uint8_t ImageView::luma(std::uint32_t x, std::uint32_t y) const {
-    if (rule_->family == Family::Packed) {
+    if (rule_->family == Family::Packed || rule_->family == Family::Packed565) {
         const Rgb colour = pixel(x, y);
         return clamped(16 + (66 * colour.red + 129 * colour.green + 25 * colour.blue + 128) / 256);
     }

@@ -36,6 +36,8 @@ public:
                                            std::span<const std::span<const std::byte>> planes,
                                            std::span<const std::uint32_t> strides);
 
+    static bool knows(std::uint32_t fourcc);
+
     ImageSize size() const { return size_; }
     bool has_colour() const;
 

@@ -60,6 +60,30 @@ TEST(Picture, yuv_is_bt601_limited_range) {
     EXPECT_EQ(rgb_from_yuv(235, 128, 128), (Rgb{255, 255, 255}));
 }
 
+TEST(Picture, semi_planar_422_has_chroma_of_its_own_in_each_row) {
+    const Bytes memory = bytes_of({81, 41, 145, 54, 90, 240, 54, 34});
+    const auto image = view_of(V4L2_PIX_FMT_NV16, {2, 2}, memory, 2);
+    ASSERT_TRUE(image);
+    EXPECT_EQ(image->pixel(1, 0), rgb_from_yuv(41, 90, 240));
+    EXPECT_EQ(image->pixel(0, 1), rgb_from_yuv(145, 54, 34));
+    const auto swapped = view_of(V4L2_PIX_FMT_NV61, {2, 2}, memory, 2);
+    ASSERT_TRUE(swapped);
+    EXPECT_EQ(swapped->pixel(0, 1), rgb_from_yuv(145, 34, 54));
+    const Bytes short_memory(7);
+    EXPECT_FALSE(view_of(V4L2_PIX_FMT_NV16, {2, 2}, short_memory, 2));
+}
+
+TEST(Picture, rgb565_is_widened) {
+    const Bytes memory = bytes_of({0xff, 0xff, 0x00, 0xf8, 0xe0, 0x07, 0x1f, 0x00});
+    const auto image = view_of(V4L2_PIX_FMT_RGB565, {4, 1}, memory, 8);
+    ASSERT_TRUE(image);
+    EXPECT_EQ(image->pixel(0, 0), (Rgb{255, 255, 255}));
+    EXPECT_EQ(image->pixel(1, 0), (Rgb{255, 0, 0}));
+    EXPECT_EQ(image->pixel(2, 0), (Rgb{0, 255, 0}));
+    EXPECT_EQ(image->pixel(3, 0), (Rgb{0, 0, 255}));
+    EXPECT_EQ(image->luma(0, 0), 235);
+}
+
 TEST(Picture, packed_422_finds_luma_and_chroma) {
     // Red (81, 90, 240) and, for the second pixel, a darker one.
     const struct {

@@ -33,7 +33,8 @@ Attempt<> save_png(const ImageView& image, const std::string& path) {
     }
     const cairo_status_t status = cairo_surface_write_to_png(surface.get(), path.c_str());
     if (status != CAIRO_STATUS_SUCCESS) {
-        return job_failed(fmt::format("--save {}: {}.", path, cairo_status_to_string(status)));
+        return job_failed(fmt::format("the picture {} cannot be written: {}.", path,
+                                      cairo_status_to_string(status)));
     }
     return {};
 }

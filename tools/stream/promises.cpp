@@ -43,6 +43,17 @@ constexpr PromiseText texts[] = {
      "no frame of a buffer whose in-fence is pending"},
     {PromiseId::SyncFileInfo, "sync_file_info", "SYNC_IOC_FILE_INFO answers for every out-fence"},
     {PromiseId::NothingPending, "nothing_pending", "STREAMOFF leaves no out-fence pending"},
+    {PromiseId::DmaBufWaits, "dma_buf_waits", "who looks at the dma-buf alone waits for the frame"},
+    {PromiseId::DmaBufReadyAtDqbuf, "dma_buf_ready_at_dqbuf",
+     "the dma-buf can be read when DQBUF returns the buffer"},
+    {PromiseId::ShownAfterEnd, "shown_after_end",
+     "no picture was shown before its out-fence had ended"},
+    {PromiseId::ShownInOrder, "shown_in_order",
+     "what was handed to the display was shown, once and in order"},
+    {PromiseId::NotGivenOnScreen, "not_given_on_screen",
+     "no buffer was given to the device while it was on screen"},
+    {PromiseId::StillOnScreen, "still_on_screen",
+     "a picture stayed as it was while it was on screen"},
 };
 
 static_assert(std::size(texts) == static_cast<std::size_t>(PromiseId::Count));

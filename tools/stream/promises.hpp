@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What a stream promises, how often each promise was looked at, and whether it held.
+// What a stream or a display promises, how often each promise was looked at, and whether it held.
 
 #pragma once
 
@@ -33,6 +33,12 @@ enum class PromiseId : std::uint8_t {
     InFenceEndedBeforeFrame,
     SyncFileInfo,
     NothingPending,
+    DmaBufWaits,
+    DmaBufReadyAtDqbuf,
+    ShownAfterEnd,
+    ShownInOrder,
+    NotGivenOnScreen,
+    StillOnScreen,
     Count,
 };
 

@@ -3,8 +3,8 @@
 #include "tools/stream/report.hpp"
 
 #include <fmt/format.h>
-#include <sys/utsname.h>
 
+#include "tools/stream/report_parts.hpp"
 #include "tools/video/names.hpp"
 
 namespace v4lfence {
@@ -12,31 +12,6 @@ namespace v4lfence {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json latency_json(const std::optional<LatencySummary>& summary) {
-    if (!summary) {
-        return nullptr;
-    }
-    return {{"count", summary->count},
-            {"p50", double(summary->p50) / 1e3},
-            {"p90", double(summary->p90) / 1e3},
-            {"p99", double(summary->p99) / 1e3},
-            {"max", double(summary->max) / 1e3}};
-}
-
-Json environment_json(const StreamChoices& options, const StreamResult& result) {
-    utsname kernel{};
-    ::uname(&kernel);
-    return {
-        {"kernel", kernel.release},
-        {"machine", kernel.machine},
-        {"device", options.device},
-        {"driver", result.driver},
-        {"card", result.card},
-        {"bus", result.bus},
-        {"provider", result.fences.provider.empty() ? Json(nullptr) : Json(result.fences.provider)},
-        {"version", V4LFENCE_VERSION}};
-}
 
 Json stream_settings_json(const StreamChoices& options, const StreamResult& result) {
     return {
@@ -52,24 +27,10 @@ Json stream_settings_json(const StreamChoices& options, const StreamResult& resu
         {"in_fence", in_fence_name(options.in_fence.mode)},
         {"chain_depth", result.chain_depth == 0 ? Json(nullptr) : Json(result.chain_depth)},
         {"out_fence", options.out_fence},
+        {"implicit", implicit_name(options.implicit)},
         {"deadline_ms", options.deadline_ms},
         {"ordered", result.fences.ordered},
         {"calls", options.raw ? "raw" : "v4lfence"}};
-}
-
-Json promises_json(const std::vector<Promise>& promises) {
-    Json list = Json::array();
-    for (const Promise& promise : promises) {
-        list.push_back({{"name", promise.name},
-                        {"ok", promise.held()},
-                        {"checked_count", promise.checked},
-                        {"broken_count", promise.broken},
-                        {"allowed_count", promise.forgiven},
-                        {"meaning", promise.meaning},
-                        {"first_break",
-                         promise.first_break.empty() ? Json(nullptr) : Json(promise.first_break)}});
-    }
-    return list;
 }
 
 Json footprint_json(const std::optional<Footprint>& footprint) {
@@ -91,15 +52,6 @@ std::string footprint_text(const StreamResult& result) {
                        result.at_end->resident_kib,
                        grown(result.warm->descriptors, result.at_end->descriptors),
                        result.at_end->descriptors, warm_frames);
-}
-
-std::string latency_row(const char* name, const std::optional<LatencySummary>& summary) {
-    if (!summary) {
-        return {};
-    }
-    return fmt::format("  {:<28}{:>10.0f}{:>10.0f}{:>10.0f}{:>10.0f}\n", name,
-                       double(summary->p50) / 1e3, double(summary->p90) / 1e3,
-                       double(summary->p99) / 1e3, double(summary->max) / 1e3);
 }
 
 std::string latencies_text(const StreamLatencies& latencies) {
@@ -136,21 +88,6 @@ std::string fences_text(const StreamChoices& options, const StreamResult& result
     return text;
 }
 
-std::string promises_text(const std::vector<Promise>& promises) {
-    std::string text = "promises\n";
-    for (const Promise& promise : promises) {
-        const char* verdict =
-            promise.held() ? "ok" : (promise.checked == 0 ? "NOT SEEN" : "BROKEN");
-        text += fmt::format("  {:<9}{:>6}x  {}\n", verdict, promise.checked, promise.meaning);
-        if (!promise.first_break.empty()) {
-            text +=
-                fmt::format("{:20}{} times{}, first: {}\n", "", promise.broken + promise.forgiven,
-                            promise.forgiven == 0 ? "" : " (allowed)", promise.first_break);
-        }
-    }
-    return text;
-}
-
 }  // namespace
 
 nlohmann::ordered_json stream_json(const StreamChoices& options, const StreamResult& result) {
@@ -161,7 +98,8 @@ nlohmann::ordered_json stream_json(const StreamChoices& options, const StreamRes
             {"exit_status", static_cast<int>(result.exit_status())},
             {"failure", result.failure ? Json(result.failure->message) : Json(nullptr)},
             {"interrupted", result.interrupted},
-            {"environment", environment_json(options, result)},
+            {"environment", environment_json(options.device, result.driver, result.card, result.bus,
+                                             result.fences.provider)},
             {"stream", stream_settings_json(options, result)},
             {"frames", counters.frames},
             {"lost", counters.lost},

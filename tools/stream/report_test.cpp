@@ -18,7 +18,7 @@ StreamResult good_result() {
     result.counters.frames = 300;
     result.counters.out_fences_made = 306;
     result.counters.sync_file_info_ok = 306;
-    result.latencies.out_fence_to_dqbuf = LatencySummary{300, 1000, 2000, 3000, 4000};
+    result.latencies.out_fence_to_dqbuf = LatencySummary{300, 1000, 2000, 2500, 3000, 4000};
     result.promises.push_back({"in_order", "order", true, 300, 0, 0, ""});
     result.all_held = true;
     return result;

@@ -18,11 +18,6 @@ std::int64_t now_ns() {
     return to_ns(SystemClock().now());
 }
 
-std::int64_t timestamp_of(const v4l2_buffer& buffer) {
-    return std::int64_t{buffer.timestamp.tv_sec} * 1'000'000'000 +
-           std::int64_t{buffer.timestamp.tv_usec} * 1'000;
-}
-
 }  // namespace
 
 StreamSession::StreamSession(const StreamChoices& options, const Camera& camera,
@@ -31,7 +26,8 @@ StreamSession::StreamSession(const StreamChoices& options, const Camera& camera,
     : options_(options), camera_(camera), pool_(pool), plan_(plan), interrupt_(interrupt),
       progress_(progress), frame_checks_(options, camera, pool, promises_, counters_),
       fence_checks_(options, camera.fences(), promises_, counters_),
-      out_fences_(pool.count(), plan.depth), buffers_(pool.count()), random_(options.seed),
+      implicit_(options, camera, pool, promises_), out_fences_(pool.count(), plan.depth),
+      buffers_(pool.count()), random_(options.seed),
       given_probe_(camera, pool.memory(), options.frames), capture_to_out_fence_(options.frames),
       out_fence_to_dqbuf_(options.frames) {
     poll_set_.reserve(pool.count() + 1);
@@ -63,6 +59,9 @@ StreamResult StreamSession::run() {
 }
 
 Attempt<> StreamSession::stream() {
+    if (auto begun = implicit_.begin(); !begun) {
+        return begun;
+    }
     for (unsigned index = 0; index < pool_.count(); ++index) {
         if (auto queued = queue(index); !queued) {
             return queued;
@@ -106,7 +105,8 @@ Attempt<> StreamSession::choose_in_fence(QueuedBuffer& buffer, unsigned index) {
                 fmt::format("an in-fence cannot be held: {}.", errno_text(hold.error().code)));
         }
         buffer.own_in_fence = std::move(*hold);
-        buffer.in_fence = buffer.own_in_fence.get();
+        // QBUF gets what QBUF has returned: by its number a trace knows whose fence it is.
+        buffer.in_fence = chained;
     }
     if (timer_) {
         std::uniform_int_distribution<unsigned> delay(options_.timer.min_ms, options_.timer.max_ms);
@@ -132,7 +132,12 @@ Attempt<> StreamSession::queue(unsigned index) {
     }
     IoctlBuffer argument(camera_.format(), pool_.memory(), index);
     pool_.attach(index, argument);
-    if (buffer.in_fence >= 0) {
+    const bool implicit_in = buffer.in_fence >= 0 && implicit_.takes_in_fences();
+    if (implicit_in) {
+        if (auto put = implicit_.put(index, buffer.in_fence); !put) {
+            return put;
+        }
+    } else if (buffer.in_fence >= 0) {
         argument->flags |= V4L2_BUF_FLAG_IN_FENCE;
         v4l2_buffer_fence_fd(argument.get()) = buffer.in_fence;
     }
@@ -147,6 +152,9 @@ Attempt<> StreamSession::queue(unsigned index) {
         return job_failed(fmt::format("buffer {} cannot be queued as frame {} (QBUF): {}.", index,
                                       buffer.number, errno_text(code)));
     }
+    if (buffer.own_in_fence) {
+        buffer.in_fence = buffer.own_in_fence.get();
+    }
     ++next_number_;
     buffer.queued = true;
     previous_index_ = index;
@@ -156,7 +164,10 @@ Attempt<> StreamSession::queue(unsigned index) {
         buffer.out_fence = v4l2_buffer_fence_fd(argument.get());
         out_fences_.put(buffer.number, UniqueFd(buffer.out_fence));
     }
-    fence_checks_.after_qbuf(fences_of(buffer), (argument->flags & V4L2_BUF_FLAG_IN_FENCE) != 0);
+    const bool held =
+        implicit_in ? implicit_.held(index) : (argument->flags & V4L2_BUF_FLAG_IN_FENCE) != 0;
+    fence_checks_.after_qbuf(fences_of(buffer), held);
+    implicit_.after_qbuf(index, buffer.number);
     return {};
 }
 
@@ -228,13 +239,14 @@ Attempt<bool> StreamSession::take_frame() {
     QueuedBuffer& buffer = buffers_[index];
     buffer.queued = false;
     const bool error = (argument->flags & V4L2_BUF_FLAG_ERROR) != 0;
-    note_latencies(buffer, error ? 0 : timestamp_of(*argument.get()), taken_ns);
+    note_latencies(buffer, error ? 0 : argument.timestamp_ns(), taken_ns);
     fence_checks_.check_cleared(buffer.number, argument->flags,
                                 v4l2_buffer_fence_fd(argument.get()));
     fence_checks_.after_dqbuf(fences_of(buffer), error);
-    const TakenFrame frame{
-        buffer.number,         index, argument->sequence, timestamp_of(*argument.get()), error,
-        argument.bytes_used(0)};
+    implicit_.after_dqbuf(index, buffer.number);
+    const TakenFrame frame{buffer.number,           index, argument->sequence,
+                           argument.timestamp_ns(), error, argument.bytes_used(0),
+                           argument.data_offsets()};
     frame_checks_.check(frame);
     first_frame_ns_ = first_frame_ns_ == 0 ? taken_ns : first_frame_ns_;
     last_frame_ns_ = taken_ns;

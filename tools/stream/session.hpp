@@ -19,6 +19,7 @@
 #include "tools/stream/fence_checks.hpp"
 #include "tools/stream/frame_checks.hpp"
 #include "tools/stream/given_probe.hpp"
+#include "tools/stream/implicit_checks.hpp"
 #include "tools/stream/interrupt.hpp"
 #include "tools/stream/latency.hpp"
 #include "tools/stream/progress.hpp"
@@ -77,6 +78,7 @@ private:
     StreamCounters counters_;
     FrameChecks frame_checks_;
     FenceChecks fence_checks_;
+    ImplicitChecks implicit_;
 
     ChainFences out_fences_;
     std::vector<QueuedBuffer> buffers_;

@@ -6,8 +6,6 @@
 
 #include <string>
 
-#include "v4lfence/drivers/picture/stamp.hpp"
-
 namespace v4lfence {
 
 namespace {
@@ -33,13 +31,17 @@ void promise_stamps(Promises& promises, ImageSize size) {
     }
 }
 
+StampReading read_stamps(const ImageView& image) {
+    return read_stamps(image.size().width, image.size().height,
+                       [&](unsigned x, unsigned y) { return int{image.luma(x, y)}; });
+}
+
 void check_stamps(Promises& promises, const TakenFrame& frame,
                   const std::optional<ImageView>& image) {
-    StampReading reading;
-    if (image) {
-        reading = read_stamps(image->size().width, image->size().height,
-                              [&](unsigned x, unsigned y) { return int{image->luma(x, y)}; });
-    }
+    check_stamps(promises, frame, image ? read_stamps(*image) : StampReading{});
+}
+
+void check_stamps(Promises& promises, const TakenFrame& frame, const StampReading& reading) {
     promises.check(PromiseId::NotTorn, reading.whole(), [&] {
         return fmt::format("frame {} says {} and {}", frame.number, said("above", reading.top),
                            said("below", reading.bottom));
