@@ -176,3 +176,9 @@ def side_by_side(report, jobs):
     with ThreadPoolExecutor(len(jobs)) as pool:
         for future in [pool.submit(attempt, *item) for item in jobs.items()]:
             future.result()
+
+
+def one_by_one(report, jobs):
+    """The same, in turn."""
+    for name, job in jobs.items():
+        side_by_side(report, {name: job})

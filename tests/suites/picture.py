@@ -77,3 +77,14 @@ def bars_problem(picture, size):
     seen = [picture.pixel((2 * bar + 1) * picture.width // 16, y) for bar in range(len(bars))]
     lit = tuple(tuple(int(value > _on) for value in pixel) for pixel in seen)
     return None if lit == bars else f"the bars have the colours {seen}"
+
+
+def same_problem(screen, shot):
+    """Why the screen does not show this picture, from its top left corner on."""
+    if (screen.width, screen.height) < (shot.width, shot.height):
+        return f"the screen has {screen.width}x{screen.height}"
+    for y in range(shot.height):
+        for x in range(0, shot.width, 3):
+            if screen.pixel(x, y) != shot.pixel(x, y):
+                return f"at {x},{y} the screen shows {screen.pixel(x, y)}, not {shot.pixel(x, y)}"
+    return None

@@ -16,14 +16,16 @@ from pathlib import Path
 
 import guest
 import picture
+import stops
 from stream_run import frames_shown, interrupted, problem_of, read, stream, words
 
 size = (320, 180)
 patient = ["--size", f"{size[0]}x{size[1]}", "--timeout", "30"]
 small = [*patient, "--rate", "15"]
 slow = [*patient, "--rate", "10"]
-# vivids: for the short streams side by side, one for the long stream, and one with planes.
-devices = 4 + 1 + 1
+# vivids: for the short streams side by side, one for the long stream, one that has an output too,
+# and one with planes.
+devices = 4 + 1 + 1 + 1
 at_bars = ["--pixels", "bars"]
 
 
@@ -141,7 +143,7 @@ def lane(report, node, jobs):
 
 def body(report):
     *singles, multi_planar = guest.nodes("vivid")
-    long_node = singles.pop()
+    long_node, stopped_node = singles.pop(), singles.pop()
     jobs = [*matrix(), sync_files, deadline, raw, free_running, interrupted_text]
     jobs += [functools.partial(interrupted_json, in_fence=kind)
              for kind in ("none", "timer", "chain")]
@@ -153,8 +155,13 @@ def body(report):
         "long-chain": functools.partial(long_chain, node=long_node),
         "two-planes": functools.partial(two_planes, node=multi_planar),
     })
+    # Alone: it keeps the machine busy, and the others would lose frames.
+    guest.one_by_one(report, {
+        "stop-and-go": functools.partial(stops.stop_and_go, node=stopped_node),
+    })
 
 
-vivid = f"n_devs={devices} node_types={','.join(['0x1'] * devices)} " \
+node_types = ["0x1"] * (devices - 3) + ["0x101", "0x1", "0x1"]
+vivid = f"n_devs={devices} node_types={','.join(node_types)} " \
         f"multiplanar={','.join(['1'] * (devices - 1))},2"
 guest.main(guest.Machine("vivid vgem virtio-gpu", (("vivid", vivid),)), body)

@@ -75,7 +75,10 @@ class Watched:
                 break
 
     def interrupt(self):
-        os.kill(self._child.pid, signal.SIGINT)
+        self.signal(signal.SIGINT)
+
+    def signal(self, number):
+        os.kill(self._child.pid, number)
 
     def finish(self):
         return guest.finish(self._child, _timeout_s)

@@ -11,7 +11,9 @@ file_lines_max = 500
 function_lines_max = 70
 line_columns_max = 100
 
-public_headers = ("v4lfence/uapi_fences.h", "v4lfence/v4lfence.h", "v4lfence/v4lfence.hpp")
+public_headers = (
+    "v4lfence/uapi_fences.h", "v4lfence/v4lfence.h", "v4lfence/v4lfence.hpp", "v4lfence/kms.h"
+)
 _up_to_fence = ("v4lfence/base/", "v4lfence/fence/")
 _uapi = ("v4lfence/uapi/", "v4lfence/uapi_fences.h")
 _up_to_bridge = _up_to_fence + _uapi + ("v4lfence/sync/", "v4lfence/bridge/")
@@ -50,12 +52,18 @@ layers = {
         _up_to_bridge + _up_to_drivers
         + ("v4lfence/remote/", "v4lfence/capi/", "v4lfence/shim/abi.h") + public_headers
     ),
+    "v4lfence/kms/": Layer(
+        _up_to_fence + ("v4lfence/kms/", "v4lfence/kms.h"), _video, ("v4l2", "videodev")
+    ),
     "v4lfence/shim/": Layer(("v4lfence/shim/", "v4lfence/uapi_fences.h")),
     "v4lfence/": Layer(public_headers),
     "conformance/": Layer(_up_to_fence + ("v4lfence/uapi_fences.h", "conformance/")),
     "tools/": Layer(
         _up_to_fence + public_headers
-        + ("v4lfence/drivers/picture/stamp.hpp", "v4lfence/shim/abi.h", "conformance/", "tools/")
+        + ("v4lfence/drivers/picture/stamp.hpp", "v4lfence/shim/abi.h", "v4lfence/kms.h",
+           "conformance/", "tools/")
+        # What the words on a trace board mean.
+        + ("v4lfence/sync/queue_trace.hpp", "v4lfence/kms/display_trace.hpp")
     ),
     # The only part of the tools that knows what a device is made of: it hosts some.
     "tools/exec/device_host.cpp": Layer(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # runs leave nothing in the source tree
 
-from harness import Lacking, initramfs, kernels, machine, modules  # noqa: E402
+from harness import Lacking, extra, initramfs, kernels, machine, modules  # noqa: E402
 
 DEFAULT_MODULES = "vivid vgem virtio-gpu"
 # The control line must work before anything else can fail; then the root and /tmp.
@@ -34,7 +34,8 @@ exit status:
 in the guest:
   /run, /tmp, /dev/shm   writable, in memory; /tmp shows the host's files too
   /run/out, $OUT         the host's folder of --out
-  $VM_KERNEL, $VM_TOOLS  the kernel line; this folder (guest/nodes.py, camera/camera.sh)
+  $VM_KERNEL, $VM_TOOLS  the kernel line; this folder (guest/nodes.py, camera/camera.sh,
+                         guest/screendump.py)
   current folder, $HOME, $TMPDIR   /run
 
 examples:
@@ -55,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
                     f"in {kernels.cache_folder()}. Safe to call several times at once.")
     prepare.add_argument("--kernel", action="append", choices=kernels.LINES,
                          help="kernel line; can be given again (default: all)")
+    prepare.add_argument("--modules", default="", metavar="NAMES",
+                         help="of these, build the ones that Debian's kernels leave out")
 
     run = verbs.add_parser("run", help="run a command in a guest",
                            usage="vm.py run [OPTION…] -- COMMAND [ARGUMENT…]",
@@ -118,6 +121,21 @@ def plans(index: modules.Index, wanted: str) -> list[list[modules.Step]]:
     return [transport, [step for step in rest if step.name not in names]]
 
 
+def build_absent(kernel: kernels.Kernel, line: str, wanted: str) -> None:
+    """Builds what Debian leaves out; an optional module only if it can be had."""
+    index = modules.Index.load(kernel.modules)
+    for request in modules.parse_requests(wanted):
+        if index.has(request.name) or not extra.knows(request.name):
+            continue
+        try:
+            extra.provide(kernel, line, request.name)
+        except Lacking as what:
+            if not request.optional:
+                raise
+            print(f"vm: module {request.name} cannot be built: the machine lacks {what}",
+                  file=sys.stderr)
+
+
 def run(args: argparse.Namespace, command: list[str]) -> int:
     if "/" in command[0]:
         # The guest runs in another folder.
@@ -125,6 +143,7 @@ def run(args: argparse.Namespace, command: list[str]) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
     kernel = kernels.current(args.kernel)
+    build_absent(kernel, args.kernel, args.modules)
     index = modules.Index.load(kernel.modules)
     for request in modules.parse_requests(args.modules):
         if request.optional and not index.has(request.name):
@@ -160,6 +179,7 @@ def main(argv: list[str]) -> int:
             return run(args, command)
         for line in args.kernel or kernels.LINES:
             kernel = kernels.prepare(line)
+            build_absent(kernel, line, args.modules)
             print(f"{line}: {kernel.version} in {kernel.tree}")
         return 0
     except Lacking as what:

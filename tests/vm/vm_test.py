@@ -4,9 +4,11 @@
 
 import contextlib
 import io
+import json
 import lzma
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import vm  # noqa: E402
-from harness import Lacking, initramfs, kernels, machine, modules, tsc, vmlinux  # noqa: E402
+from harness import Lacking, extra, host, initramfs, kernels, machine  # noqa: E402
+from harness import modules, monitor, tsc, vmlinux  # noqa: E402
 
 BOOT = "--boot" in sys.argv
 
@@ -47,6 +50,97 @@ class Packages(unittest.TestCase):
     def test_dependencies_are_read_from_apt(self):
         text = "linux-image-amd64\n  Depends: linux-image-6.1.0-9-amd64\n  Suggests: x\n"
         self.assertEqual(kernels.dependencies(text), ["linux-image-6.1.0-9-amd64"])
+
+
+class BuiltModules(unittest.TestCase):
+    def test_headers_name_compiler_and_kbuild(self):
+        self.assertEqual(extra.compiler_of("CC = $(if $(X),$(Y)) $(CROSS_COMPILE)gcc-12\n"),
+                         "gcc-12")
+        self.assertIsNone(extra.compiler_of("CC = cc\n"))
+        for depends, kbuild in (("a (= 1), linux-kbuild-6.1 (>= 6.1.9-2), b", "linux-kbuild-6.1"),
+                                ("a, linux-kbuild-6.12.5+deb12, gcc-12",
+                                 "linux-kbuild-6.12.5+deb12")):
+            self.assertEqual(extra.depends_on_kbuild(depends), kbuild)
+        self.assertIsNone(extra.depends_on_kbuild("gcc-12"))
+
+    def test_image_names_its_package(self):
+        text = b"6.1.0-9-amd64 (x@y) #1 SMP Debian 6.1.9-2~deb12u1 (2026-01-01)"
+        image = bytearray(4096)
+        struct.pack_into("<H", image, 0x20E, 0x300)
+        image[0x500:0x500 + len(text)] = text
+        self.assertEqual(vmlinux.package_version(bytes(image)), "6.1.9-2~deb12u1")
+        self.assertIsNone(vmlinux.package_version(bytes(4096)))
+
+    def test_only_what_the_kernel_lacks_is_built(self):
+        self.assertTrue(extra.knows("vkms"))
+        self.assertFalse(extra.knows("vivid"))
+
+    def test_package_that_cannot_be_had_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(Lacking, "apt-get download.* no-such-package=1-1"):
+                host.download("no-such-package=1-1", Path(folder))
+
+    def test_optional_module_that_cannot_be_built_is_left_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            kernel = kernels.Kernel("0.0", Path(folder))
+            kernel.modules.mkdir(parents=True)
+            kernel.packed_image.parent.mkdir()
+            kernel.packed_image.write_bytes(bytes(4096))
+            for name in ("modules.dep", "modules.builtin"):
+                (kernel.modules / name).write_text("")
+            with contextlib.redirect_stderr(io.StringIO()) as said:
+                vm.build_absent(kernel, "6.1", "vkms?")
+            self.assertRegex(said.getvalue(), "vkms cannot be built: .*package version")
+            with self.assertRaises(Lacking):
+                vm.build_absent(kernel, "6.1", "vkms")
+
+
+class Monitor(unittest.TestCase):
+    def setUp(self):
+        self.guest, self.qemu = [], []
+        self.monitor = self.with_folder(Path("/o"))
+
+    def with_folder(self, folder):
+        return monitor.Monitor(lambda line: self.guest.append(line.decode()),
+                               lambda line: self.qemu.append(json.loads(line)), folder)
+
+    def greet(self):
+        self.monitor.from_qemu('{"QMP": {}}')
+        self.monitor.from_qemu('{"return": {}}')
+
+    def test_picture_is_answered_when_it_is_there(self):
+        self.monitor.from_guest("screendump one")
+        self.assertEqual(self.qemu, [])  # QEMU has not said that it is ready
+        self.greet()
+        self.assertEqual(self.qemu[-1], {"execute": "screendump", "arguments": {
+            "device": "screen", "format": "png", "filename": "/o/one.png"}})
+        self.monitor.from_qemu('{"event": "RTC_CHANGE"}')
+        self.assertEqual(self.guest, [])
+        self.monitor.from_qemu('{"return": {}}')
+        self.assertEqual(self.guest, ["ok one.png\n"])
+
+    def test_one_picture_at_a_time(self):
+        self.greet()
+        self.monitor.from_guest("screendump one")
+        self.monitor.from_guest("screendump two")
+        self.assertEqual(len(self.qemu), 2)
+        self.monitor.from_qemu('{"error": {"desc": "no disk"}}')
+        self.assertEqual(self.guest, ["error QEMU: no disk\n"])
+        self.assertEqual(self.qemu[-1]["arguments"]["filename"], "/o/two.png")
+
+    def test_name_leads_nowhere_else(self):
+        self.greet()
+        for line in ("screendump ../x", "screendump a/b", "screendump", "screendump .x", "quit"):
+            self.monitor.from_guest(line)
+        self.assertEqual(len(self.qemu), 1)
+        self.assertTrue(all(answer.startswith("error no request") for answer in self.guest))
+
+    def test_no_folder_no_picture(self):
+        self.monitor = self.with_folder(None)
+        self.greet()
+        self.monitor.from_guest("screendump one")
+        self.assertRegex(self.guest[0], "^error .*--out")
+        self.assertEqual(len(self.qemu), 1)
 
 
 class Modules(unittest.TestCase):
@@ -189,6 +283,31 @@ class Boot(unittest.TestCase):
         for line in self.each_kernel():
             vivid = "supports_requests=0" if line == "6.1" else ""
             done = self.run_vm("--kernel", line, "--vivid", vivid, "--", "bash", "-c", script)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_screen_is_pictured_when_the_guest_asks(self):
+        script = """set -e
+            picture=$("$VM_TOOLS"/guest/screendump.py one)
+            test "$(head -c 4 $picture | tail -c 3)" = PNG
+            "$VM_TOOLS"/guest/screendump.py two & "$VM_TOOLS"/guest/screendump.py three & wait
+            ! "$VM_TOOLS"/guest/screendump.py ../four"""
+        for line in self.each_kernel():
+            with tempfile.TemporaryDirectory() as out:
+                done = self.run_vm("--kernel", line, "--modules", "virtio-gpu", "--out", out,
+                                   "--", "bash", "-c", script)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(sorted(file.name for file in Path(out).glob("*.png")),
+                                 ["one.png", "three.png", "two.png"])
+        done = self.run_vm("--modules", "virtio-gpu", "--", "sh", "-c",
+                           "exec $VM_TOOLS/guest/screendump.py one")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--out", done.stderr)
+
+    def test_modules_that_debian_leaves_out_are_built(self):
+        script = "test -e /sys/class/drm/card0-Virtual-1 && $VM_TOOLS/guest/nodes.py vim2m any"
+        for line in self.each_kernel():
+            done = self.run_vm("--kernel", line, "--modules", "vkms vim2m", "--", "sh", "-c",
+                               script, seconds=300)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_guest_that_hangs_is_ended(self):

@@ -11,12 +11,11 @@ import dataclasses
 import fcntl
 import os
 import re
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from . import Lacking
+from . import host
 from . import vmlinux
 
 LINES = ("6.1", "6.12")
@@ -123,10 +122,11 @@ def _locked(line: str):
 
 def _find_package(line: str) -> str:
     if line == "6.1":
-        package = newest_package(line, dependencies(_output("apt-cache", "depends", _META_PACKAGE)))
+        depends = host.output("apt-cache", "depends", _META_PACKAGE)
+        package = newest_package(line, dependencies(depends))
         if package:
             return package
-    names = _output("apt-cache", "pkgnames", f"linux-image-{line}.").split()
+    names = host.output("apt-cache", "pkgnames", f"linux-image-{line}.").split()
     package = newest_package(line, names)
     if not package:
         raise Lacking(f"a linux-image package of kernel {line}; apt knows none (apt-get update?)")
@@ -135,28 +135,11 @@ def _find_package(line: str) -> str:
 
 def _unpack(package: str, kernel: Kernel, cache: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache, prefix="unpack-") as work:
-        # apt's download sandbox needs a user that may not see this folder; root's download may.
-        _output("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", package, cwd=work)
-        archive = next(Path(work).glob("*.deb"))
+        archive = host.download(package, Path(work))
         unpacked = Kernel(kernel.version, Path(work) / "tree")
-        _output("dpkg-deb", "--extract", str(archive), str(unpacked.tree))
-        _output("depmod", "-b", str(unpacked.tree), kernel.version)
+        host.output("dpkg-deb", "--extract", str(archive), str(unpacked.tree))
+        host.output("depmod", "-b", str(unpacked.tree), kernel.version)
         plain = vmlinux.extract(unpacked.packed_image.read_bytes())
         if plain:
             (unpacked.tree / "boot" / f"vmlinux-{kernel.version}").write_bytes(plain)
         unpacked.tree.rename(kernel.tree)
-
-
-def _output(*command: str, cwd: str | None = None) -> str:
-    """Runs a command of the host; its stdout. Raises Lacking, naming what failed and how."""
-    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
-    environment = os.environ | {"LC_ALL": "C", "PATH": path}
-    program = shutil.which(command[0], path=path)
-    if not program:
-        raise Lacking(f"the program {command[0]}")
-    done = subprocess.run([program, *command[1:]], cwd=cwd, env=environment, text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip() or f"exit status {done.returncode}"
-        raise Lacking(f"what `{' '.join(command)}` should give: {reason}")
-    return done.stdout

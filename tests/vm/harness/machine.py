@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One run of the virtual machine: QEMU, its four lines to the guest, the clock."""
+"""One run of the virtual machine: QEMU, its lines to the guest and to QEMU itself, the clock."""
 
 import collections
+import contextlib
 import dataclasses
 import os
 import re
@@ -14,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import Lacking, tsc
+from . import Lacking, monitor, tsc
 
 STATUS_LACKING = 77
 STATUS_HUNG = 124
@@ -22,6 +23,9 @@ _DIAGNOSIS_SECONDS = 5.0    # for a hanging guest to say where its processes are
 _DIAGNOSIS_END = "vm: end of diagnosis"    # as guest/init.sh says it
 _POWER_OFF_SECONDS = 5.0    # from the exit status to the end of QEMU
 _CONSOLE_LINES = 120        # kept for the report on a guest that hangs
+# Ports 1, 2, … of the guest; guest/init.sh knows the first three by number.
+_PORTS = ("stdout", "stderr", "control", "requests")
+_LINES = ("console", *_PORTS, "qmp")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1bc|\r")
 
 
@@ -65,10 +69,11 @@ def arguments(settings: Settings, initramfs: int, lines: dict[str, int]) -> list
     for name, fd in lines.items():
         command += ["-chardev", f"socket,id={name},fd={fd}"]
     command += ["-serial", "chardev:console"]
-    for number, name in enumerate(("stdout", "stderr", "control"), 1):
+    for number, name in enumerate(_PORTS, 1):
         command += ["-device", f"virtserialport,chardev={name},nr={number},name={name}"]
+    command += ["-mon", "chardev=qmp,mode=control"]
     if settings.display:
-        command += ["-device", "virtio-gpu-pci"]
+        command += ["-device", f"virtio-gpu-pci,id={monitor.SCREEN}"]
     if settings.out:
         # A comma inside a QEMU option is written twice.
         path = str(settings.out).replace(",", ",,")
@@ -84,7 +89,7 @@ class Machine:
         self._settings = settings
         self._status: int | None = None
         self._console: collections.deque[str] = collections.deque(maxlen=_CONSOLE_LINES)
-        self._partial = {"console": b"", "control": b""}
+        self._partial = {name: b"" for name in ("console", "control", "requests", "qmp")}
         self._ends: dict[str, socket.socket] = {}
         self._diagnosed = False
         self._diagnosis_ended = False
@@ -95,8 +100,11 @@ class Machine:
                 raise Lacking(f"the program {program}")
         self._cpus = self._host_cpus()
         theirs: dict[str, socket.socket] = {}
-        for name in ("console", "stdout", "stderr", "control"):
+        for name in _LINES:
             self._ends[name], theirs[name] = socket.socketpair()
+        self._monitor = monitor.Monitor(
+            self._sender("requests"), self._sender("qmp"),
+            self._settings.out if self._settings.display else None)
         fds = {name: end.fileno() for name, end in theirs.items()}
         # In memory: nothing to clean up, however this process ends.
         archive = open(os.memfd_create("initramfs"), "wb")
@@ -136,6 +144,14 @@ class Machine:
                     else:
                         selector.unregister(key.fileobj)
 
+    def _sender(self, line: str) -> monitor.Send:
+        def send(data: bytes) -> None:
+            # Whoever has gone needs no answer; the pump sees it end.
+            with contextlib.suppress(OSError):
+                self._ends[line].sendall(data)
+
+        return send
+
     def _ask_for_diagnosis(self) -> float:
         self._diagnosed = True
         self._say(f"no end after {self._settings.timeout_s:g} s; asking the guest where it is")
@@ -151,12 +167,11 @@ class Machine:
             stream.buffer.write(data)
             stream.buffer.flush()
             return
+        takers = {"control": self._obey, "console": self._keep,
+                  "requests": self._monitor.from_guest, "qmp": self._monitor.from_qemu}
         *whole, self._partial[line] = (self._partial[line] + data).split(b"\n")
         for text in (part.decode(errors="replace") for part in whole):
-            if line == "control":
-                self._obey(text)
-            else:
-                self._keep(text)
+            takers[line](text)
 
     def _obey(self, text: str) -> None:
         verb, _, rest = text.partition(" ")

@@ -6,12 +6,14 @@ time of a boot in software emulation. It is the same kernel, bit for bit.
 """
 
 import lzma
+import re
 import shutil
 import struct
 import subprocess
 
 # Offsets in the x86 boot protocol's setup header.
 _SETUP_SECTORS = 0x1F1
+_VERSION = 0x20E    # where the version text is, counted from behind the first sector
 _PAYLOAD = 0x248    # offset from the protected-mode code, length
 _SECTOR = 512
 _XEN_OWNER = b"Xen\0"
@@ -25,6 +27,14 @@ def extract(image: bytes) -> bytes | None:
     start = (sectors + 1) * _SECTOR + offset
     kernel = _unpacked(image[start:start + length])
     return kernel if kernel and kernel.startswith(b"\x7fELF") and _has_pvh_entry(kernel) else None
+
+
+def package_version(image: bytes) -> str | None:
+    """Version of the Debian package that a bzImage was built as, or None if it is no Debian's."""
+    (offset,) = struct.unpack_from("<H", image, _VERSION)
+    text = image[_SECTOR + offset:].split(b"\0", 1)[0] if offset else b""
+    found = re.search(rb" Debian (\S+) \(", text)
+    return found[1].decode() if found else None
 
 
 def _unpacked(payload: bytes) -> bytes | None:
