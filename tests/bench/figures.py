@@ -3,6 +3,7 @@
 
 import re
 import statistics
+import subprocess
 from collections import Counter
 
 # Both sides in turns, and the median of the repetitions.
@@ -28,8 +29,20 @@ _marker = "getppid"
 # What the benchmark does for somebody else, or for whoever counts.
 _not_counted = ("writev", _marker)
 
+# How a measurement fails: on a busy machine some may, and the others still stand.
+_failures = (KeyError, IndexError, OSError, ValueError, subprocess.SubprocessError)
+
 _event = re.compile(r"^\s*(.+)-(\d+)\s+\[\d+\]\s+\S+\s+(\d+)\.(\d{6}): (\w+): (.*)$")
 _sys_enter = re.compile(r"NR (\d+) \((.*)\)")
+
+
+def attempt(problems, name, job):
+    """What job() returns; None where it fails, and `problems[name]` says why."""
+    try:
+        return job()
+    except _failures as error:
+        problems[name] = f"{type(error).__name__}: {error}"
+        return None
 
 
 def percentile(values, percent):
@@ -40,6 +53,13 @@ def percentile(values, percent):
 
 def median(values):
     return statistics.median(values)
+
+
+def medians_us(report, key="cpu_time"):
+    """Of Google Benchmark's report: the thread's CPU time, which a busy machine leaves alone, or
+    the "real_time"."""
+    return {entry["run_name"]: entry[key] / 1000 for entry in report["benchmarks"]
+            if entry.get("aggregate_name") == "median"}
 
 
 def row(name, ours, peer, unit, goal=None):
@@ -88,17 +108,21 @@ def call_name(body):
     return _call_names.get(int(number), number)
 
 
-def calls_between_markers(trace):
-    """Counts of calls in the steady state: {"program": Counter, "library": Counter}, by thread. The
-    program's is the thread that sets the four markers. Raises ValueError when one is missing."""
+def calls_between_markers(trace, tracer=None):
+    """Counts of calls in the steady state: {"program": Counter, "library": Counter}, by thread, and
+    "tracer" for that thread. The program's is the thread that sets the four markers. Raises
+    ValueError when one is missing."""
     program, markers = None, 0
     counts = {"program": Counter(), "library": Counter()}
+    if tracer is not None:
+        counts["tracer"] = Counter()
     for thread, _, body in events(trace, "sys_enter"):
         name = call_name(body)
         if name == _marker:
             program, markers = thread, markers + 1
         elif markers == 2 and name not in _not_counted:
-            counts["program" if thread == program else "library"][name] += 1
+            side = "tracer" if thread == tracer else "library"
+            counts["program" if thread == program else side][name] += 1
     if markers != 4:
         raise ValueError(f"{markers} markers in the trace")
     return counts

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
+import contextlib
+import io
 import unittest
 
+import display_bench
 import figures
+import run_bench
 import shim_bench
+import trace_bench
 import unfenced_check
 
 trace = """\
@@ -103,6 +108,114 @@ class UnfencedCheck(unittest.TestCase):
         self.assertEqual(unfenced_check.difference([1, 2], [1, 2]), "")
         self.assertEqual(unfenced_check.difference([1, 3], [1, 2]), "at 1: 3, raw 2")
         self.assertEqual(unfenced_check.difference([1], [1, 2]), "at 1: nothing, raw 2")
+
+
+class Attempt(unittest.TestCase):
+    def test_what_fails_is_told_and_takes_nothing_else_along(self):
+        problems = {}
+        self.assertEqual(figures.attempt(problems, "good", lambda: 7), 7)
+        self.assertIsNone(figures.attempt(problems, "bad", lambda: {}["x"]))
+        self.assertEqual(list(problems), ["bad"])
+
+    def test_bench_keeps_the_rows_of_other_parts(self):
+        def without_machine():
+            raise run_bench.Lacking("vm.py ended with 77")
+
+        def broken():
+            raise ValueError("no frame")
+
+        bench = run_bench.Bench(None, "6.1")
+        with contextlib.redirect_stdout(io.StringIO()):
+            bench.part("first", lambda: ([1], {}))
+            self.assertEqual(bench.status(), 0)
+            bench.part("second", without_machine)
+            self.assertEqual(bench.status(), run_bench.lacking)
+            bench.part("third", broken)
+            bench.part("fourth", lambda: ([2], {"a run": "lost"}))
+        self.assertEqual(bench.rows, [1, 2])
+        self.assertEqual(len(bench.problems), 3)
+        self.assertEqual(bench.status(), 1)
+
+
+def event(us, name):
+    return f" x-1 [000] ..... {us // 10**6}.{us % 10**6:06}: {name}: x"
+
+
+def flips(*moments):
+    return [event(at, "drm_vblank_event_delivered") for at in moments]
+
+
+class DisplayRows(unittest.TestCase):
+    def runs(self):
+        return {f"{loop} {state} {side}": [
+            {"latencies_ns": [1000 * at] * display_bench.frames, "turns": 1, "switches": 2,
+             "frame_us": 3 * at} for at in (5, 1, 9)]
+            for loop in (*display_bench.loops, "alternating") for state in display_bench.states
+            for side in display_bench.sides}
+
+    def test_both_sides_of_every_loop_are_a_row(self):
+        rows = display_bench.rows(self.runs())
+        self.assertEqual(len(rows), 18)
+        self.assertEqual((rows[0]["ours"], rows[0]["peer"], rows[0]["ratio"]), (5, 5, 1))
+        self.assertTrue(all(row["goal"] is None for row in rows))
+        self.assertEqual(rows[-1]["ours"], 15)
+
+    def test_runs_that_failed_leave_the_other_pairs(self):
+        runs = self.runs()
+        del runs["vkms idle ours"][0]
+        self.assertEqual(len(display_bench.rows(runs)), 18)
+        del runs["vkms idle ours"]
+        self.assertEqual(len(display_bench.rows(runs)), 14)
+
+    def test_flip_belongs_to_the_frame_before_it(self):
+        count = display_bench.frames
+        lines = flips(5)
+        for n in range(1, count + 1):
+            lines.append(event(100 * n, "vb2_buf_done"))
+            # The last one comes after the end of another frame, which is not shown.
+            lines += flips(100 * n + 7) if n < count else []
+        lines += [event(100 * count + at, "vb2_buf_done") for at in (100, 101)]
+        lines += flips(100 * count + 250)
+        self.assertEqual(display_bench.latencies_of("\n".join(lines)),
+                         [7000] * (count - 1 - display_bench.warm_up_frames) + [250_000])
+
+    def test_flip_later_than_the_next_frame_counts_in_full(self):
+        count = display_bench.frames
+        lines = []
+        for n in range(1, count + 1):
+            lines.append(event(100 * n, "vb2_buf_done"))
+            lines += flips(100 * n + 50) if n > 1 else []  # of the frame before
+        lines += flips(100 * count + 150)
+        self.assertEqual(set(display_bench.latencies_of("\n".join(lines))), {150_000})
+
+    def test_frame_without_a_flip_is_no_measurement(self):
+        lines = [event(100 * n, "vb2_buf_done") for n in range(display_bench.frames)]
+        with self.assertRaises(ValueError):
+            display_bench.latencies_of("\n".join([*lines, *flips(10_000)]))
+
+
+class TraceRows(unittest.TestCase):
+    def test_calls_of_the_tracer_are_a_side_of_their_own(self):
+        counts = figures.calls_between_markers(trace, tracer=13)
+        self.assertEqual(counts["tracer"], {"QUERYBUF": 1})
+        self.assertEqual(sum(counts["library"].values()), 0)
+
+    def test_tracer_that_missed_frames_is_no_measurement(self):
+        def summary(frames, lost):
+            return {"processes": [{"lost": lost, "sources": [{"frames": frames}]}]}
+
+        trace_bench.check_summary(summary(trace_bench.frames, 0))
+        for frames, lost in ((trace_bench.frames - 1, 0), (trace_bench.frames, 1)):
+            with self.assertRaises(ValueError):
+                trace_bench.check_summary(summary(frames, lost))
+
+    def test_program_is_beside_itself_and_the_tracer_beside_the_program(self):
+        usage = {way: {"cpu_ns": cpu, "parent_cpu_ns": 500, "switches": 2}
+                 for way, cpu in (("plain", 1000), ("traced", 1100), ("kernel too", 1200))}
+        sides = {"program": 10, "library": 5}
+        calls = {"plain": sides, "unseen": sides, "traced": {**sides, "tracer": 3}}
+        ratios = [row["ratio"] for row in trace_bench.guest_rows({"usage": usage, "calls": calls})]
+        self.assertEqual(ratios, [1, 0.2, 1, 1, 1.1, 0.5, 1.2, 0.5])
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import figures
 import shim_bench
+import trace_bench
 
 tracing = Path("/sys/kernel/tracing")
 latency_rounds = 3
@@ -95,10 +96,14 @@ class Trace:
         return (tracing / "trace").read_text()
 
 
+def calls_trace():
+    return Trace(["raw_syscalls/sys_enter"], ("bench_stream", "v4lfence"))
+
+
 def measure_calls(guest):
     found = {}
     for name, arguments in {**streams, **polled_streams}.items():
-        with Trace(["raw_syscalls/sys_enter"], ("bench_stream", "v4lfence")) as trace:
+        with calls_trace() as trace:
             guest.stream(arguments)
             counts = figures.calls_between_markers(trace.text())
         found[name] = {side: {call: count / frames for call, count in counter.most_common()}
@@ -158,22 +163,32 @@ def measure_awake(guest):
     return {name: enough(samples) for name, samples in found.items()}
 
 
+def measure_traced(guest):
+    traced = trace_bench.Streams(guest.programs, guest.node)
+    ways = (trace_bench.plain, trace_bench.traced)
+    return {"calls": trace_bench.measure_calls(traced, (*ways, trace_bench.unseen), calls_trace),
+            "usage": trace_bench.measure_usage(traced, (*ways, trace_bench.kernel_too))}
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__.strip(), file=sys.stderr)
         return 2
     guest = Guest(sys.argv[1])
-    measured = {
-        "fences": guest.fences(),
-        "calls": measure_calls(guest),
-        "usage": measure_usage(guest),
-        "allocations": measure_allocations(guest),
-        "given_ns": measure_given(guest),
-        "awake_ns": measure_awake(guest),
-        "ctl": shim_bench.measure_ctl(guest.programs.parents[1] / "tools" / "v4lfence",
-                                      guest.node),
+    jobs = {
+        "fences": guest.fences,
+        "calls": lambda: measure_calls(guest),
+        "usage": lambda: measure_usage(guest),
+        "allocations": lambda: measure_allocations(guest),
+        "given_ns": lambda: measure_given(guest),
+        "awake_ns": lambda: measure_awake(guest),
+        "traced": lambda: measure_traced(guest),
+        "ctl": lambda: shim_bench.measure_ctl(guest.programs.parents[1] / "tools" / "v4lfence",
+                                              guest.node),
     }
-    Path(sys.argv[2]).write_text(json.dumps(measured))
+    problems = {}
+    measured = {name: figures.attempt(problems, name, job) for name, job in jobs.items()}
+    Path(sys.argv[2]).write_text(json.dumps({"measured": measured, "problems": problems}))
     return 0
 
 

@@ -103,9 +103,7 @@ def measure_host(programs, program):
 
 
 def host_rows(measured):
-    medians = {entry["run_name"]: entry["real_time"] / 1000
-               for entry in measured["calls"]["benchmarks"]
-               if entry.get("aggregate_name") == "median"}
+    medians = figures.medians_us(measured["calls"])
     rows = []
     for name in ("ioctl", "write and read", "open and close", "mmap and munmap", "poll", "stat"):
         bare = medians[f"bare/{name}"]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // What a virtual device costs, without a fence: QBUF and DQBUF of one whose driver does nothing,
-// beside four bare system calls; and the picture of a frame, beside the copy of as many bytes.
+// beside four bare system calls; and the picture of a frame, beside the copy of as many bytes. And
+// what the trace board costs: QBUF with an out-fence and DQBUF, beside the same without a board.
 // Names are ours/WHAT and bare/WHAT.
 
 #include <benchmark/benchmark.h>
@@ -20,6 +21,7 @@
 #include "v4lfence/base/syscall.hpp"
 #include "v4lfence/drivers/picture/painter.hpp"
 #include "v4lfence/sync/core.hpp"
+#include "v4lfence/uapi_fences.h"
 #include "v4lfence/v4l2/device.hpp"
 #include "v4lfence/v4l2/virtual_file.hpp"
 #include "v4lfence/vb2/memory_makers.hpp"
@@ -79,8 +81,11 @@ private:
 /// A file of one, with one buffer, and its stream on.
 class IdleStream {
 public:
-    static std::optional<IdleStream> start() {
+    static std::optional<IdleStream> start(bool seen) {
         IdleStream stream;
+        if (!stream.core_->use_board(seen)) {
+            return std::nullopt;
+        }
         auto idle = std::make_unique<IdleDevice>();
         stream.idle_ = idle.get();
         auto device = VideoDevice::create(std::move(idle), *stream.core_, *stream.makers_);
@@ -112,9 +117,7 @@ public:
     }
 
     bool frame() {
-        v4l2_buffer buffer{};
-        buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
-        buffer.memory = V4L2_MEMORY_MMAP;
+        v4l2_buffer buffer = mapped_buffer();
         if (!call(VIDIOC_QBUF, &buffer)) {
             return false;
         }
@@ -122,8 +125,27 @@ public:
         return call(VIDIOC_DQBUF, &buffer);
     }
 
+    bool fenced_frame() {
+        v4l2_buffer buffer = mapped_buffer();
+        buffer.flags = V4L2_BUF_FLAG_OUT_FENCE;
+        if (!call(VIDIOC_QBUF, &buffer)) {
+            return false;
+        }
+        const UniqueFd out_fence(v4l2_buffer_fence_fd(&buffer));
+        idle_->finish_frame();
+        buffer = mapped_buffer();
+        return call(VIDIOC_DQBUF, &buffer);
+    }
+
 private:
     IdleStream() = default;
+
+    static v4l2_buffer mapped_buffer() {
+        v4l2_buffer buffer{};
+        buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+        buffer.memory = V4L2_MEMORY_MMAP;
+        return buffer;
+    }
 
     bool call(unsigned long request, void* argument) {
         const auto answer = opened_.file->ioctl(
@@ -138,10 +160,21 @@ private:
 };
 
 void our_frame(benchmark::State& state) {
-    auto stream = IdleStream::start();
+    auto stream = IdleStream::start(true);
     for (auto iteration : state) {
         static_cast<void>(iteration);
         if (!stream || !stream->frame()) {
+            state.SkipWithError("no frame");
+            return;
+        }
+    }
+}
+
+void fenced_frame(benchmark::State& state, bool seen) {
+    auto stream = IdleStream::start(seen);
+    for (auto iteration : state) {
+        static_cast<void>(iteration);
+        if (!stream || !stream->fenced_frame()) {
             state.SkipWithError("no frame");
             return;
         }
@@ -229,6 +262,10 @@ int main(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
     benchmark::RegisterBenchmark("ours/frame", our_frame);
     benchmark::RegisterBenchmark("bare/frame", bare_frame);
+    benchmark::RegisterBenchmark("ours/fenced frame",
+                                 [](auto& state) { fenced_frame(state, true); });
+    benchmark::RegisterBenchmark("bare/fenced frame",
+                                 [](auto& state) { fenced_frame(state, false); });
     add_picture("YUYV 4K", V4L2_PIX_FMT_YUYV, 3840, 2160);
     add_picture("NV12 4K", V4L2_PIX_FMT_NV12, 3840, 2160);
     add_picture("YUYV 1080p", V4L2_PIX_FMT_YUYV, 1920, 1080);
