@@ -24,6 +24,8 @@ import unit  # noqa: E402
 library = "libv4lfence.so.0"
 library_target = "v4lfence/capi/libv4lfence.so.0.1.0"
 program_target = "tools/v4lfence"
+# What the program needs besides; built with it, and kept beside it.
+display_library = "v4lfence/kms/libv4lfence-kms.so.0"
 kernel = "6.12"
 _guest_s = 1500
 _passed = re.compile(r"^\[ {2}PASSED {2}\] (\d+) test", re.M)
@@ -112,7 +114,8 @@ def verdict_of_report(status, output, text):
 
 def judge_case(command, library_folder, timeout_s):
     """Runs a case with the library of that folder."""
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(library_folder)}
+    folders = f"{library_folder}:{Path(command[0]).parent}"
+    environment = {**os.environ, "LD_LIBRARY_PATH": folders}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         status, output = run([*command, "--format", "json", "--output", report], timeout_s,

@@ -106,8 +106,10 @@ class Run:
         built = copy.built(copies.plain)
         shutil.copy2(built / judges.library_target, kept / judges.library)
         if name == _whole:
-            self._program().parent.mkdir(exist_ok=True)
-            shutil.copy2(built / judges.program_target, self._program())
+            programs = self._program().parent
+            programs.mkdir(exist_ok=True)
+            for path in (judges.program_target, judges.display_library):
+                shutil.copy2(built / path, programs / Path(path).name)
         return kept
 
     def _judge_unit(self, config, program, names):
