@@ -133,7 +133,8 @@ void add_fence_options(CLI::App& app, StreamArguments& arguments) {
         ->capture_default_str();
     app.add_option("--seed", options.seed, "Of the delays")->capture_default_str();
     app.add_option("--allow-bad", options.bad_frames_allowed,
-                   "Accept so many lost frames and frames with an error")
+                   "Accept so many frames that are lost, have an error, or have the number of the "
+                   "one before (vivid does that where it paints too slowly)")
         ->capture_default_str();
     app.add_option("--timeout", options.timeout_s,
                    "Fail after so many seconds without a frame, and say who waits for whom")

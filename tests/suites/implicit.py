@@ -12,8 +12,8 @@ import functools
 import guest
 from stream_run import problem_of, stream
 
-# A guest on a busy machine may lose any number of frames; none may be bad. Slow: vivid sends a
-# number twice where it takes longer than half an interval to paint a frame.
+# A guest on a busy machine may lose any number of frames, and vivid sends a number twice where it
+# takes longer than half an interval to paint a frame; none may be bad.
 small = ["--size", "320x180", "--timeout", "30", "--rate", "6", "--frames", "20", "--allow-bad",
          "1000"]
 

@@ -62,6 +62,7 @@ void NumberChecks::check_sequence(const TakenFrame& frame) {
     promises_.check(PromiseId::NoneLost, step == 1, explain);
     promises_.check(PromiseId::SequenceRises, rises, explain);
     counters_.lost += rises ? step - 1 : 0;
+    counters_.repeated += step == 0 ? 1 : 0;
     last_sequence_ = frame.sequence;
 }
 

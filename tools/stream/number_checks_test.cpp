@@ -60,6 +60,7 @@ TEST_F(NumberChecksTest, repeated_sequence_is_a_break_and_no_loss) {
     take(1, 3);
     EXPECT_FALSE(held("none_lost"));
     EXPECT_EQ(counters_.lost, 0U);
+    EXPECT_EQ(counters_.repeated, 1U);
     EXPECT_FALSE(held("timestamps_rise"));
 }
 

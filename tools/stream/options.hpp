@@ -69,7 +69,7 @@ struct StreamChoices {
     DelayRange timer = {5, 60};
     std::uint64_t seed = 1;
     PixelCheck pixels = PixelCheck::Auto;
-    unsigned bad_frames_allowed = 0;  ///< Lost ones and ones with an error.
+    unsigned bad_frames_allowed = 0;  ///< Lost, with an error, or numbered as the one before.
     unsigned timeout_s = 5;
     std::optional<std::string> save;
     std::optional<std::string> report;

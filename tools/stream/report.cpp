@@ -103,6 +103,7 @@ nlohmann::ordered_json stream_json(const StreamChoices& options, const StreamRes
             {"stream", stream_settings_json(options, result)},
             {"frames", counters.frames},
             {"lost", counters.lost},
+            {"repeated", counters.repeated},
             {"errors", counters.errors},
             {"out_of_order", counters.out_of_order},
             {"seconds", result.seconds},

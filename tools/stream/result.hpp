@@ -20,6 +20,7 @@ namespace v4lfence {
 struct StreamCounters {
     std::uint64_t frames = 0;
     std::uint64_t lost = 0;
+    std::uint64_t repeated = 0;  ///< Sequence numbers that the driver gave twice.
     std::uint64_t errors = 0;
     std::uint64_t out_of_order = 0;
     std::uint64_t out_fences_made = 0;

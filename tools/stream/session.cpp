@@ -319,8 +319,9 @@ void StreamSession::stop() {
         timer_->stop();
     }
     promises_.forgive(PromiseId::NoErrors, options_.bad_frames_allowed);
-    if (counters_.lost + counters_.errors <= options_.bad_frames_allowed) {
+    if (counters_.lost + counters_.errors + counters_.repeated <= options_.bad_frames_allowed) {
         promises_.forgive(PromiseId::NoneLost, options_.bad_frames_allowed);
+        promises_.forgive(PromiseId::SequenceRises, counters_.repeated);
     }
     progress_.clear();
 }
